@@ -1,0 +1,92 @@
+// Store: the embedded encrypted store, one SQLite file. See the head of store.cc for the format.
+//
+// Values and names are sealed with AES-256-GCM under a data key; the data key is wrapped by a key file, a credential or a
+// passphrase. Path, key and version are authenticated, and so is the set of all rows: a file with a row changed, swapped,
+// removed or taken from an older copy is refused when it is opened. (A consistent old copy of the whole file is not noticed.)
+// Every call that changes something is durable when it returns. Used by one thread of one process. Blocks on local file I/O only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backend/protocol.h"
+#include "fs/base/random.h"
+#include "fs/base/result.h"
+#include "fs/base/secret_buffer.h"
+#include "fs/base/time.h"
+
+namespace leasefs {
+
+// What unwraps the data key.
+struct StoreKey {
+  enum class Kind : uint8_t { kRaw, kPassphrase };  // kRaw: a key file or a credential, already parsed by ParseKeyFile
+  Kind kind = Kind::kRaw;
+  SecretBuffer bytes;
+};
+// "leasefs-store-key-1:BASE64OF32BYTES\n". kInvalid names what is wrong, never what it read.
+Result<SecretBuffer> ParseKeyFile(const SecretBuffer& text);
+SecretBuffer MakeKeyFile(Random& random);
+
+struct StoreSettings {
+  uint32_t keep_versions = 10;
+  uint64_t value_bytes = 0;       // limits.value
+  const char* vfs = nullptr;      // SQLite VFS, for tests; null: the default
+};
+
+// One version of a secret, without values.
+struct VersionInfo {
+  uint64_t version = 0;
+  WallTime created{};
+  uint32_t author = 0;            // uid that put it
+  std::string note;               // "put", "import", "rollback to 3"
+  std::vector<std::pair<std::string, uint64_t>> keys;  // name, size
+};
+struct StoreFigures {
+  uint64_t secrets = 0, versions = 0, generation = 0, file_bytes = 0;
+};
+
+class Store {
+ public:
+  // A new store at `path`, mode 0600. kInvalid when the file is there already: nothing is ever overwritten.
+  static Status Create(const std::string& path, const StoreKey& key, Random& random, const StoreSettings& settings = {});
+  // kNotFound: no file. kLocked: `key` does not open it. kRemote: damaged, with the reason. kInvalid: not a leasefs store, or a newer format.
+  // Checks the whole set of rows: O(rows), about 1 µs each.
+  static Result<std::unique_ptr<Store>> Open(const std::string& path, const StoreKey& key, Random& random,
+                                             const StoreSettings& settings);
+  virtual ~Store() = default;
+
+  struct Put {
+    std::string secret;
+    std::vector<protocol::Field> fields;
+    bool replace = true;          // false: keys not named keep their values
+  };
+  // All of `puts` or nothing, each one a new version. Returns the new version numbers. kInvalid: a bad path or key. kTooLarge.
+  virtual Result<std::vector<uint64_t>> Apply(std::vector<Put> puts, uint32_t author, const std::string& note, WallTime now) = 0;
+  // `keys` empty: the secret goes with all its versions. Otherwise a new version without them (none left: the secret goes).
+  virtual Status Remove(const std::string& secret, const std::vector<std::string>& keys, uint32_t author, WallTime now) = 0;
+  // Makes the bytes of `version` a new version.
+  virtual Result<uint64_t> Rollback(const std::string& secret, uint64_t version, uint32_t author, WallTime now) = 0;
+
+  // `version` 0: the current one.
+  virtual Result<std::pair<uint64_t, std::vector<protocol::Field>>> Get(const std::string& secret, uint64_t version) const = 0;
+  virtual Result<std::vector<VersionInfo>> History(const std::string& secret) const = 0;  // newest first
+  virtual Result<std::vector<protocol::Entry>> List(const std::string& directory) const = 0;
+  virtual std::vector<std::string> Secrets(const std::string& prefix) const = 0;            // all paths at or below, sorted
+  virtual uint64_t generation() const = 0;
+  virtual Result<std::vector<std::string>> ChangedSince(uint64_t generation) const = 0;
+
+  // Everything is sealed anew under a new data key, which both the old and `new_key` open until FinishRekey. One transaction.
+  virtual Status Rekey(const StoreKey& new_key) = 0;
+  virtual Status FinishRekey() = 0;   // only the key of the last Rekey opens it from now on
+  // A consistent copy at `path`, which must not exist. Sealed as the store is.
+  virtual Status Backup(const std::string& path) const = 0;
+
+  virtual StoreFigures figures() const = 0;
+};
+
+}  // namespace leasefs

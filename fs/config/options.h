@@ -1,0 +1,113 @@
+// What the configuration file says, checked and with every name resolved to a number. Values only: no state, no statistics.
+//
+// LoadConfig (config_reader.h) makes one of these or an error that names file, line and column; nothing in between. The
+// keeper hands each child only its part (config_codec.h).
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fs/base/limits.h"
+
+namespace leasefs {
+
+// Where a line of configuration stands; printed as "file:line:column".
+struct SourceLocation {
+  std::string file;
+  uint32_t line = 0;
+  uint32_t column = 0;
+};
+std::string ToString(const SourceLocation& where);
+
+enum class ErrnoStyle : uint8_t { kPrecise, kPosix };  // errors = "precise" | "posix" (S25)
+
+struct LimitOptions {                                   // [limits]
+  std::chrono::milliseconds deadline{5000};             // of a request; 100 ms to 15 s (S25)
+  uint32_t waiting_secrets_per_uid = 64;
+  uint64_t value_bytes = kMaxValueBytes;                // "1MiB"
+  uint64_t memory_bytes = uint64_t{64} << 20;           // of all values held; over it ENOMEM
+  uint32_t names = 1u << 20;                            // files and directories that the mount can show
+};
+
+struct AuditOptions {                                   // [audit]
+  bool required = true;                                 // S23
+  std::string file = "/var/log/leasefs/audit.jsonl";    // "" = no file
+  bool syslog = true;                                   // the journal where there is one, else /dev/log
+  std::string syslog_socket;                            // "" = found by itself
+};
+
+struct MemoryOptions {                                  // [memory]
+  bool require_lock = false;
+};
+
+struct KeySource {                                      // key = { file = … } | { credential = … } | { passphrase = true }
+  enum class Kind : uint8_t { kFile, kCredential, kPassphrase };
+  Kind kind = Kind::kPassphrase;
+  std::string name;                                     // path or credential name
+};
+
+struct StoreOptions {                                   // [backend.NAME] type = "store"
+  std::string path;                                     // "/var/lib/leasefs/store.db"
+  KeySource key;
+  uint32_t keep_versions = 10;                          // 1..1000
+};
+
+struct BackendOptions {
+  std::string name;                                     // [a-z0-9_-]{1,32}
+  StoreOptions store;                                   // later a variant of backend types
+  SourceLocation where;
+};
+
+struct TreeOptions {                                    // [[tree]]
+  std::string path;                                     // on the mount, "" is not allowed
+  std::string backend;                                  // source = "backend:path"
+  std::string source;                                   // backend path, may be ""
+  std::chrono::milliseconds ttl{60'000};                // S17
+  std::chrono::milliseconds max_stale{900'000};
+  std::chrono::milliseconds keep{86'400'000};           // S15, S17
+  bool hidden = false;                                  // S22
+  bool page_cache = true;
+  std::optional<uid_t> owner;                           // S5: given, or they follow from the rules
+  std::optional<gid_t> group;
+  std::optional<mode_t> mode;                           // permission bits, no write, no execute
+  ErrnoStyle errors = ErrnoStyle::kPrecise;
+  SourceLocation where;
+};
+
+struct RuleUser {
+  uid_t uid = 0;
+  gid_t primary_group = 0;                              // for S5
+  std::string name;                                     // as written
+};
+struct RuleGroup {
+  gid_t gid = 0;
+  std::string name;
+};
+struct AllowRule {                                      // [[allow]]: AND inside, OR across rules; at least one selector
+  std::string path;                                     // pattern on the mount: "*" one component, "**" any number, also within one ("tls-*")
+  std::vector<RuleUser> users;                          // any of
+  std::vector<RuleGroup> groups;                        // any of, effective or supplementary
+  SourceLocation where;
+};
+
+struct Config {
+  std::string mount = "/run/leasefs";
+  std::string run_directory = "/run/leasefsd";          // sockets
+  std::string user = "leasefs";                         // of fs
+  std::string backend_user = "leasefs-backend";
+  std::string group = "leasefs";                        // may use the control socket
+  LimitOptions limits;
+  AuditOptions audit;
+  MemoryOptions memory;
+  std::vector<BackendOptions> backends;
+  std::vector<TreeOptions> trees;
+  std::vector<AllowRule> rules;
+  std::vector<std::string> warnings;                    // for check-config: rules that can never match, "**" over everything
+};
+
+}  // namespace leasefs
