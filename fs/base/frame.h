@@ -35,6 +35,7 @@ class FrameConnection {
 
   void Send(uint16_t type, SecretBuffer payload);
   bool closed() const;
+  size_t queued() const;  // bytes not yet taken by the peer
 
  private:
   struct Impl;

@@ -30,9 +30,13 @@ class Loop {
   virtual WallTime WallNow() const = 0;
   virtual Random& random() = 0;
 
-  // Runs `callback` once, at `when` or as soon after as the loop can. Timers of one moment run in the order of their ids.
+  // Runs `callback` once, at `when` or as soon after as the loop can; at kNever, never. Timers of one moment run in the order of their ids.
   virtual TimerId At(BootTime when, Callback callback) = 0;
-  TimerId After(Duration delay, Callback callback) { return At(Now() + delay, std::move(callback)); }
+  // A delay that reaches beyond kNever means kNever.
+  TimerId After(Duration delay, Callback callback) {
+    BootTime now = Now();
+    return At(delay < kNever - now ? now + delay : kNever, std::move(callback));
+  }
   // Unknown, finished and kNoTimer are no error.
   virtual void Cancel(TimerId timer) = 0;
   virtual void Post(Callback callback) = 0;

@@ -36,6 +36,7 @@ class MeteredStream : public Stream {
     traffic_->sent += bytes.size();
     inner_->Send(std::move(bytes));
   }
+  void Close(std::string why) override { inner_->Close(std::move(why)); }
   size_t queued() const override { return inner_->queued(); }
 
  private:

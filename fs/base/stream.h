@@ -30,6 +30,8 @@ class Stream {
   virtual void Start(Events events) = 0;
   // Queues; never blocks. After on_closed it does nothing.
   virtual void Send(SecretBuffer bytes) = 0;
+  // Gives the connection up: what is queued is dropped, nothing more is read, on_closed(why) comes.
+  virtual void Close(std::string why) = 0;
   // Bytes queued and not yet taken by the peer's side. The owner bounds it.
   virtual size_t queued() const = 0;
 };
