@@ -3,8 +3,8 @@
 //
 // Every struct has Encode() and a static Decode() that refuses whatever Encode cannot have made: a range, a length, an enum
 // member, bytes left over. Both ends decode strictly and close the connection on the first violation.
-// Paths are backend paths: components joined by '/', no leading or trailing '/', the root is ""; no component is empty, "." or "..".
-// Key names are raw bytes; the mount's escaping (S4) is fs's business.
+// One answer answers every Want, Refresh or List of its path so far, and is no older than any Changed before it. A Changed or
+// EntryChanged of something that fs does not hold is no violation; it is Applied like any other.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/protocol_types.h"
 #include "fs/base/result.h"
 #include "fs/base/secret_buffer.h"
 #include "fs/base/time.h"
@@ -20,33 +21,22 @@ namespace leasefs::protocol {
 
 enum class FrameType : uint16_t {
   // fs -> backend
-  kHello = 1,
-  kList = 2,
-  kWant = 3,
-  kIdle = 4,
-  kRefresh = 5,
-  kApplied = 6,
-  kStop = 7,
-  kRecorded = 8,
+  kHello = 1, kList = 2, kWant = 3, kIdle = 4, kRefresh = 5, kApplied = 6, kStop = 7, kRecorded = 8,
   // backend -> fs
-  kWelcome = 64,
-  kEntries = 65,
-  kEntryChanged = 66,
-  kPublished = 67,
-  kUnchanged = 68,
-  kChanged = 69,
-  kFailed = 70,
-  kHealth = 71,
+  kWelcome = 64, kEntries = 65, kEntryChanged = 66, kPublished = 67, kUnchanged = 68, kChanged = 69, kFailed = 70, kHealth = 71,
   kRecord = 72,
 };
 
 // ---- fs -> backend ----
 
-// First frame of a connection. `generation` is the last one that fs was told of (0: none). The answer is Welcome, then one
-// Changed for every secret that changed since; when the backend cannot know, Welcome.everything_changed.
+// First frame of a connection. `generation` is the last one that fs was told of (0: none), by any frame that carries one and that
+// fs has dealt with. The answer is Welcome; then, for every secret that changed since, EntryChanged for the folders above it and the
+// keys it has, and one Changed (keys that went meanwhile are seen by listing or wanting it); when the backend cannot know,
+// Welcome.everything_changed. From then on fs is told of every change, since the backend cannot know what fs holds; with
+// generation 0 only of what is listed or wanted on this connection.
 struct Hello {
   static constexpr FrameType kType = FrameType::kHello;
-  uint32_t protocol = 1;
+  uint32_t protocol = kProtocolVersion;
   uint64_t generation = 0;
   SecretBuffer Encode() const;
   static Result<Hello> Decode(std::span<const std::byte> payload);
@@ -106,20 +96,16 @@ struct Recorded {
 
 // ---- backend -> fs ----
 
+// The answer to Hello. Also comes later, unasked, with everything_changed: the store was unlocked or replaced.
 struct Welcome {
   static constexpr FrameType kType = FrameType::kWelcome;
-  uint32_t protocol = 1;
+  uint32_t protocol = kProtocolVersion;
   uint64_t generation = 0;
   bool everything_changed = false;  // drop listings and ask for every held secret again
   SecretBuffer Encode() const;
   static Result<Welcome> Decode(std::span<const std::byte> payload);
 };
 
-enum class EntryKind : uint8_t { kKey, kFolder };
-struct Entry {
-  EntryKind kind = EntryKind::kKey;
-  std::string name;  // one component or one key, raw
-};
 // The names below `directory`: subfolders (which may be secrets too) and the keys of the secret at this very path. A large
 // listing comes in parts; it is complete with the part that has last = true.
 struct Entries {
@@ -130,7 +116,7 @@ struct Entries {
   SecretBuffer Encode() const;
   static Result<Entries> Decode(std::span<const std::byte> payload);
 };
-// One name of a listed directory came or went.
+// One name of a listed directory came or went. May say what is known already.
 struct EntryChanged {
   static constexpr FrameType kType = FrameType::kEntryChanged;
   uint64_t sequence = 0;
@@ -141,25 +127,16 @@ struct EntryChanged {
   static Result<EntryChanged> Decode(std::span<const std::byte> payload);
 };
 
-struct Field {
-  std::string key;
-  bool too_large = false;  // over limits.value: no bytes are sent, the file is EFBIG
-  SecretBuffer value;
-};
-struct Freshness {
-  BootTime fresh_until = kNever;  // until then fs serves the version without asking
-  BootTime stale_until = kNever;  // until then fs serves it when the backend cannot answer (S17)
-  BootTime lease_end = kNever;    // and never after this (S14)
-};
 struct Published {
   static constexpr FrameType kType = FrameType::kPublished;
   std::string secret;
   uint64_t version = 0;
   Freshness freshness;
-  std::vector<Field> fields;  // all keys of the version
+  std::vector<Field> fields;  // all keys of the version, each once
   SecretBuffer Encode() const;
   static Result<Published> Decode(std::span<const std::byte> payload);
 };
+// Also comes unasked: the backend asked the source again when the version was no longer fresh, and it is still current.
 struct Unchanged {
   static constexpr FrameType kType = FrameType::kUnchanged;
   std::string secret;
@@ -177,8 +154,9 @@ struct Changed {
   SecretBuffer Encode() const;
   static Result<Changed> Decode(std::span<const std::byte> payload);
 };
-// List, Want or Refresh of `path` failed. kNotFound, kDenied, kRevoked, kExpired are answers: a value that fs holds goes at once. kUnreachable and kRemote
-// are outages: a value is served until stale_until. kLocked: the store has no key; known values go on.
+// List, Want or Refresh of `path` failed. kNotFound, kDenied, kRevoked, kExpired are answers: a value that fs holds goes at once.
+// kUnreachable and kRemote are outages: a value is served until stale_until. kLocked: the store has no key; known values go on.
+// Beside these: kLoginRefused, kTooLarge, kNoMemory, kInternal. Any other kind is encoded as kRemote.
 struct Failed {
   static constexpr FrameType kType = FrameType::kFailed;
   enum class What : uint8_t { kDirectory, kSecret };
@@ -186,16 +164,17 @@ struct Failed {
   std::string path;
   ErrorKind kind = ErrorKind::kRemote;
   std::string message;                // for status and logs; no secret
-  BootTime retry_at{};                // fs does not ask again before (negative cache)
+  BootTime retry_at{};                // fs does not ask again before (negative cache); 0: at any time
   SecretBuffer Encode() const;
   static Result<Failed> Decode(std::span<const std::byte> payload);
 };
-enum class HealthState : uint8_t { kUp, kDegraded, kLocked, kDown };
+// After Welcome, when the state changes, and when everything up to a new generation has been told. With kUp after another state
+// no retry_at holds any more.
 struct Health {
   static constexpr FrameType kType = FrameType::kHealth;
   HealthState state = HealthState::kUp;
   std::string message;
-  uint64_t generation = 0;  // everything up to it has been told
+  uint64_t generation = 0;  // everything up to it has been told by the frames before
   SecretBuffer Encode() const;
   static Result<Health> Decode(std::span<const std::byte> payload);
 };
@@ -203,7 +182,7 @@ struct Health {
 struct Record {
   static constexpr FrameType kType = FrameType::kRecord;
   uint64_t id = 0;
-  std::string verb;   // "put"
+  std::string verb;   // "put"; 1..kMaxVerbBytes of a-z and '-'
   std::string path;   // backend path
   uint64_t version = 0;
   uint32_t uid = 0, gid = 0, pid = 0;
@@ -212,9 +191,5 @@ struct Record {
   SecretBuffer Encode() const;
   static Result<Record> Decode(std::span<const std::byte> payload);
 };
-
-// A path as described above: bounds, no empty, "." or ".." component, no NUL.
-bool IsValidPath(std::string_view path);
-bool IsValidKey(std::string_view key);  // 1..kMaxKeyBytes bytes, no NUL
 
 }  // namespace leasefs::protocol
