@@ -1,84 +1,106 @@
 // The audit's ring in surviving memory: a record is in it before the reply is sent (S23), and a successor of a killed fs
 // goes on feeding the sinks from where the last one stopped.
 //
-// Many writers (request threads), one reader (the AuditWriter). Lock-free; Append does not block and makes at most one system
-// call, when the writer sleeps.
+// Records have positions 0, 1, 2, …; a record's sequence number in the log is its position + 1. Three cursors:
+//
+//     released <= accepted <= head        released: every sink has it (or gave it up), its place may be used again
+//                                         accepted: at least one sink has it
+//                                         head:     the next record's position
+//
+// Many appenders (request threads), one consumer (the AuditWriter). Lock-free: Append does not block, and makes a system call only to wake a
+// writer that sleeps. An appender killed half way leaves a place that was taken and never filled; Attach fills it with kVoid.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "fs/audit/audit_event.h"
 #include "fs/base/result.h"
 #include "fs/base/time.h"
 
 namespace leasefs {
 
-// One act. Fixed size, numbers only: no value of any kind can enter it. The path is told by the node's number, which never
-// changes its meaning while a mount lives; it is put into words by the sink.
-struct AuditEvent {
-  enum class Kind : uint8_t { kOpen, kOpenDirectory, kAdmin };
-  enum class Source : uint8_t { kNone, kFetched, kCached, kStale };
-  int64_t boot_ns = 0;
-  int64_t wall_ns = 0;
-  uint64_t unique = 0;         // the request's number, so that a replay is recorded once
-  uint64_t generation = 0;     // of the rules
-  uint64_t secret_version = 0; // the backend's
-  uint32_t node = 0;           // file (kOpen); see NodeTable
-  uint32_t file_version = 0;
-  uint32_t uid = 0, gid = 0, tid = 0;
-  int32_t rule = -1;           // the deciding rule's index, -1 none
-  int32_t error = 0;           // errno that the caller gets, 0 = allowed
-  uint32_t latency_us = 0;     // from the request's arrival to the decision
-  int32_t age_s = -1;          // of the value, -1 none
-  Kind kind = Kind::kOpen;
-  Source source = Source::kNone;
-  char verb[10] = {};          // kAdmin
-  uint32_t text = 0;           // kAdmin: index of the path in the ring's small text area; 0 none
+// How far a sink came, and where in which file that was, so that a successor neither repeats nor tears a line.
+struct SinkMark {
+  uint64_t position = 0;  // the first record that is not wholly in the sink
+  uint64_t device = 0;    // of the file; 0 for sinks that are no file
+  uint64_t inode = 0;
+  uint64_t offset = 0;    // regular file: its size where the line of `position` begins; else: bytes of that line already written
 };
-static_assert(sizeof(AuditEvent) <= 112);
+enum class SinkId : uint8_t { kFile, kSyslog };
+inline constexpr size_t kSinkIds = 2;
 
-// The layout of the memory. Zeroed memory is an empty ring. Versioned by AuditRing::kLayout.
+// What the writer does just now; decides how a late record is judged.
+enum class WriterState : uint32_t { kAbsent, kBetween, kInSink, kFailing };
+
 class AuditRing {
  public:
-  static constexpr uint32_t kLayout = 1;
-  static constexpr size_t kRecords = 32768;      // power of two
-  static constexpr size_t kTexts = 64;
+  static constexpr uint32_t kLayout = 2;
+  static constexpr size_t kRecords = 32768;  // power of two
+  static constexpr size_t kTexts = 64;       // acts on the store that may wait at once, + 1
   static constexpr size_t kTextBytes = 1024;
+  static constexpr size_t kReplayWindow = 4096;
   static size_t MemoryBytes();
 
-  // `memory` is MemoryBytes() long, shared and zero at first use. kInvalid: another layout.
+  // `memory` is MemoryBytes() long, aligned to a page, shared, and zero at first use. Nobody else may append or consume during the
+  // call; it clears up what a predecessor left half done. kInvalid: too small, or another layout.
   static Result<AuditRing> Attach(std::span<std::byte> memory);
+  AuditRing(AuditRing&&) noexcept;
+  AuditRing& operator=(AuditRing&&) noexcept;
+  ~AuditRing();
 
-  // kInternal when the ring is full, or when its oldest record has waited for a sink longer than `max_wait` (S23).
-  // `required` false: such a record is dropped and counted instead, and the answer is success.
+  // kInternal when the ring is full, or when the oldest record that no sink has accepted waited longer than `max_wait` (S23). Time before
+  // this process attached does not count. While a writer runs and is not held up by a sink, `max_wait` counts anew from the
+  // moment when a late record is first noticed: after a suspend or a stall the writer gets its turn first.
+  // `required` false: recorded while there is room, else dropped and counted, and the answer is success.
   Status Append(const AuditEvent& event, BootTime now, Duration max_wait, bool required);
-  // An act on the store, with its path (cut at kTextBytes).
+  // An act on the store, with its path (cut at kTextBytes). Also kInternal while kTexts - 1 acts wait.
   Status AppendAdmin(AuditEvent event, std::string_view path, BootTime now, Duration max_wait, bool required);
 
-  // For the writer. Peek: up to `max` of the oldest records, in order, with their sequence numbers; Consume: they are in a sink.
-  struct Numbered {
-    uint64_t sequence;
-    AuditEvent event;
-  };
-  size_t Peek(std::span<Numbered> out) const;
-  void Consume(size_t count);
-  std::string Text(uint32_t index) const;
-  // Sleeps until there is a record, or `timeout`; and Append wakes a sleeper.
-  void WaitForRecord(Duration timeout);
+  // The record of a request among the last kReplayWindow, consumed or not. For replays only: it scans.
+  std::optional<AuditEvent> Find(uint64_t unique) const;
+  bool Contains(uint64_t unique) const { return Find(unique).has_value(); }
+
+  // ---- for the writer ----
+  // Finished records from `position` on, in order, without a gap.
+  size_t Peek(uint64_t position, std::span<AuditEvent> out) const;
+  // The path of an admin record that is not released.
+  std::string Text(uint64_t position, const AuditEvent& event) const;
+  SinkMark mark(SinkId sink) const;
+  void SetMark(SinkId sink, const SinkMark& mark);  // all of it or nothing, also if killed within
+  void Accept(uint64_t position);                   // all before it are in a sink. Never moves back
+  void Release(uint64_t position);                  // all before it may be overwritten. Never moves back
+  void SetWriterState(WriterState state, BootTime now);
+  // Sleep until there is a finished record at `position`, or Wake, or `timeout` (Duration::max(): none). Linger is not ended by a record
+  // until a quarter of the ring waits, so that a busy stream pays for few wakes.
+  void WaitForRecord(uint64_t position, Duration timeout);
+  void Linger(Duration timeout);
+  void Wake();  // any thread; not lost when nobody sleeps yet
 
   struct Figures {
-    uint64_t appended = 0, consumed = 0, dropped = 0, refused = 0;
+    uint64_t appended = 0, accepted = 0, released = 0;
+    uint64_t dropped = 0;  // not recorded, since audit.required = false
+    uint64_t refused = 0;  // not recorded, and the open failed
+    uint64_t voids = 0;    // left unfinished by a kill
   };
   Figures figures() const;
-  BootTime oldest() const;  // arrival of the oldest record not consumed; kNever when empty
+  BootTime oldest() const;  // arrival of the oldest record that no sink has; kNever when there is none
 
  private:
   struct Layout;
-  explicit AuditRing(Layout* layout) : layout_(layout) {}
-  Layout* layout_;
+  struct Local;
+  AuditRing(Layout* layout, std::unique_ptr<Local> local);
+  bool Late(BootTime now, Duration max_wait);
+  std::optional<uint64_t> Reserve();
+  void Commit(uint64_t position, const AuditEvent& event, BootTime now);
+  Status Refuse(bool required, std::string_view why);
+  void Sleep(uint32_t how, uint64_t position, Duration timeout);
+  Layout* layout_;                // shared memory
+  std::unique_ptr<Local> local_;  // of this process only
 };
 
 }  // namespace leasefs
