@@ -1,0 +1,214 @@
+// Open, read, release, access: where a caller meets a secret.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "fs/base/errno_map.h"
+#include "fs/secrets/secret_gate.h"
+
+namespace leasefs {
+namespace {
+
+constexpr Duration kAuditMaxWait = std::chrono::milliseconds(250);  // S23
+constexpr int kMaxWaits = 8;  // a value that is superseded faster than it arrives is served in the end
+
+bool IsOutage(ErrorKind kind) {
+  return kind == ErrorKind::kUnreachable || kind == ErrorKind::kRemote || kind == ErrorKind::kLocked;
+}
+
+}  // namespace
+
+void SecretGate::Open(const Request& request, NodeId id, int flags, Reply<Opened> done) {
+  TryOpen(Attempt(request), id, flags, std::move(done));
+}
+
+void SecretGate::TryOpen(Attempt attempt, NodeId id, int flags, Reply<Opened> done) {
+  Result<Opened> result = Opened{};
+  for (;;) {
+    Step step;
+    {
+      MutexLock lock(mutex_);
+      step = OpenLocked(attempt, id, flags, done, result);
+    }
+    if (step == Step::kWaiting) return;
+    if (step == Step::kFinished) break;
+    LoadGroups(attempt);
+  }
+  done(std::move(result));
+}
+
+SecretGate::Step SecretGate::OpenLocked(Attempt& attempt, NodeId id, int flags, Reply<Opened>& done, Result<Opened>& result) {
+  auto finish = [&](const Decision& decision, Error error) REQUIRES(mutex_) {
+    result = ConcludeLocked(attempt, id, decision, AuditEvent::Source::kNone, std::move(error));
+    return Step::kFinished;
+  };
+  const Tree* tree = nodes_.Exists(id.node) ? trees_.Of(id.node) : nullptr;
+  if (tree == nullptr || nodes_[id.node].present == 0) return finish({}, Error(ErrorKind::kNotFound, "there is no such secret"));
+  if (nodes_.IsDirectory(id.node)) return finish({}, Error(ErrorKind::kIsDirectory, "it is a directory"));
+  if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0) return finish({}, Error(ErrorKind::kReadOnly, "read-only"));
+
+  Decision decision = DecideLocked(attempt, RulesLocked(id.node));
+  if (decision.outcome == Decision::Outcome::kNeedGroups) return Step::kNeedGroups;
+  if (decision.outcome == Decision::Outcome::kDeny) return finish(decision, Error(ErrorKind::kDenied, "no rule allows it"));
+
+  Readiness readiness = ReadinessLocked(id.node);
+  bool stale = readiness == Readiness::kStale;
+  if (attempt.failure && readiness != Readiness::kFresh) {
+    if (!stale || !IsOutage(attempt.failure->kind())) return finish(decision, *attempt.failure);
+  } else if (readiness == Readiness::kFailed) {
+    return finish(decision, failures_.at(nodes_[id.node].parent).error);
+  } else if (attempt.failure && attempt.failure->kind() == ErrorKind::kInterrupted) {
+    return finish(decision, *attempt.failure);
+  } else if (readiness != Readiness::kFresh && !(attempt.waits >= kMaxWaits && versions_.CurrentSlot(id.node) != kNoSlot)) {
+    Status waiting = WaitLocked(attempt, nodes_[id.node].parent, Question::kValue, stale,
+                                [this, id, flags, done](Attempt again) { TryOpen(std::move(again), id, flags, done); });
+    if (waiting.ok()) return Step::kWaiting;
+    return finish(decision, std::move(waiting).error());
+  }
+  AuditEvent::Source source = stale               ? AuditEvent::Source::kStale
+                              : attempt.waits > 0 ? AuditEvent::Source::kFetched
+                                                  : AuditEvent::Source::kCached;
+  result = ServeLocked(attempt, id, *tree, decision, source);
+  return Step::kFinished;
+}
+
+Result<Opened> SecretGate::ServeLocked(const Attempt& attempt, NodeId id, const Tree& tree, const Decision& decision,
+                                       AuditEvent::Source source) {
+  const Request& request = attempt.request;
+  uint32_t slot = versions_.CurrentSlot(id.node);
+  if (versions_.TooLarge(slot)) {
+    return ConcludeLocked(attempt, id, decision, source, Error(ErrorKind::kTooLarge, "the value is larger than limits.value"));
+  }
+  bool current = id.version == nodes_[id.node].version;
+  bool sent_back = marks_.Take(static_cast<uint32_t>(request.caller.tid), id.node);
+  if (!current && !sent_back) {
+    // The kernel walks the path again and comes back with the current inode, or, through a bind mount, with this one (S8, S10). It is the
+    // same open(2): it is recorded when it ends.
+    marks_.Set(static_cast<uint32_t>(request.caller.tid), id.node);
+    ++state_.header().counters.reopened;
+    return Error(ErrorKind::kStale, "");
+  }
+  last_opened_[nodes_[id.node].parent] = loop_.Now();
+  return ConcludeLocked(attempt, id, decision, source, Opened{request.unique, !current || !tree.options.page_cache});
+}
+
+Result<Opened> SecretGate::ConcludeLocked(const Attempt& attempt, NodeId id, const Decision& decision, AuditEvent::Source source,
+                                          Result<Opened> result) {
+  const Request& request = attempt.request;
+  BootTime now = loop_.Now();
+  AuditEvent event;
+  event.boot_ns = ToNanoseconds(now);
+  event.wall_ns = loop_.WallNow().time_since_epoch().count();
+  event.unique = request.unique;
+  event.generation = policy_->generation();
+  event.node = id.node;
+  event.uid = request.caller.uid;
+  event.gid = request.caller.gid;
+  event.tid = static_cast<uint32_t>(request.caller.tid);
+  event.rule = decision.rule;
+  event.latency_us = static_cast<uint32_t>(
+      std::clamp<int64_t>(std::chrono::duration_cast<std::chrono::microseconds>(now - request.arrival).count(), 0, UINT32_MAX));
+  event.source = source;
+  StateCounters& counters = state_.header().counters;
+  ++counters.opens;
+  if (nodes_.Exists(id.node) && nodes_[id.node].kind == NodeKind::kFile) {
+    uint32_t directory = nodes_[id.node].parent;
+    event.secret_version = SecretVersionLocked(directory);
+    event.file_version = nodes_[id.node].version;
+    if (result.ok()) {
+      Duration age = now - BootTimeFromNanoseconds(nodes_[directory].fetched_ns);
+      event.age_s = static_cast<int32_t>(std::chrono::duration_cast<std::chrono::seconds>(age).count());
+    }
+  }
+  if (!result.ok()) {
+    event.error = ErrnoOf(result.error().kind(), UsesPosixErrorsLocked(id.node));
+    ++(result.error().kind() == ErrorKind::kDenied ? counters.denied : counters.failed);
+    marks_.Take(event.tid, id.node);
+  }
+  if (!(request.replay && audit_.Contains(request.unique))) {
+    Status recorded = audit_.Append(event, now, kAuditMaxWait, audit_required_);
+    if (!recorded.ok() && result.ok()) return std::move(recorded).error();
+  }
+  if (!result.ok()) return result;
+  LEASEFS_RETURN_IF_ERROR(
+      handles_.Insert(request.unique, versions_.CurrentSlot(id.node), id.node, id.version, request.replay));
+  return result;
+}
+
+Decision SecretGate::DecideLocked(const Attempt& attempt, RuleSetId rules) const {
+  return policy_->Decide(rules, attempt.request.caller, attempt.groups ? &*attempt.groups : nullptr);
+}
+
+// Without the lock: a few system calls on procfs. Groups that cannot be read are no groups, so that rules naming one do not match.
+void SecretGate::LoadGroups(Attempt& attempt) const {
+  auto groups = groups_.Groups(attempt.request.caller);
+  attempt.groups = groups.ok() ? std::move(groups).value() : std::vector<gid_t>();
+}
+
+RuleSetId SecretGate::RulesLocked(uint32_t node) const {
+  if (node >= rule_sets_.size()) rule_sets_.resize(nodes_.count(), 0);
+  if (rule_sets_[node] == 0) {
+    std::string path = nodes_.Path(node);
+    rule_sets_[node] = 1 + (nodes_.IsDirectory(node) ? policy_->RulesBelow(path) : policy_->RulesFor(path));
+  }
+  return rule_sets_[node] - 1;
+}
+
+void SecretGate::Abandon(uint64_t handle) { Release(handle); }
+
+void SecretGate::Release(uint64_t handle) {
+  MutexLock lock(mutex_);
+  handles_.Remove(handle);
+  ForgetFreedLocked();
+}
+
+Result<Slice> SecretGate::Read(uint64_t handle, NodeId id, uint64_t offset, size_t size) {
+  uint32_t slot = kNoSlot;
+  Slice slice;
+  {
+    MutexLock lock(mutex_);
+    const HandleRecord* record = handles_.Find(handle);
+    if (record == nullptr || record->node != id.node) return Error(ErrorKind::kInternal, "no such descriptor");
+    slot = record->slot;
+    if (versions_[slot].number != id.version) slice.foreign = id;
+    slice.value = cache_.Find(slot, loop_.Now());
+  }
+  if (slice.value == nullptr) {
+    LEASEFS_ASSIGN_OR_RETURN(opened, UnsealPinned(slot));
+    slice.value = cache_.Insert(slot, std::move(opened), loop_.Now());
+  }
+  std::span<const std::byte> bytes = slice.value->Expose();
+  size_t from = static_cast<size_t>(std::min<uint64_t>(offset, bytes.size()));
+  slice.bytes = bytes.subspan(from, std::min(size, bytes.size() - from));
+  return slice;
+}
+
+void SecretGate::Access(const Request& request, NodeId id, int mask, Reply<Done> done) {
+  TryAccess(Attempt(request), id, mask, std::move(done));
+}
+
+void SecretGate::TryAccess(Attempt attempt, NodeId id, int mask, Reply<Done> done) {
+  auto answer = [&]() -> std::optional<Status> {
+    MutexLock lock(mutex_);
+    if (!nodes_.Exists(id.node) || nodes_[id.node].present == 0) return Error(ErrorKind::kNotFound, "");
+    if (HiddenLocked(id.node) && !attempt.groups) return std::nullopt;
+    if (!VisibleLocked(attempt, id.node)) return Error(ErrorKind::kNotFound, "");
+    if ((mask & W_OK) != 0) return Error(ErrorKind::kReadOnly, "");
+    if (nodes_.IsDirectory(id.node)) return Ok();
+    if ((mask & X_OK) != 0) return Error(ErrorKind::kDenied, "");
+    if ((mask & R_OK) == 0) return Ok();
+    Decision decision = DecideLocked(attempt, RulesLocked(id.node));
+    if (decision.outcome == Decision::Outcome::kNeedGroups) return std::nullopt;
+    if (decision.outcome == Decision::Outcome::kAllow) return Ok();
+    return Error(ErrorKind::kDenied, "");
+  };
+  std::optional<Status> status = answer();
+  if (!status) {
+    LoadGroups(attempt);
+    status = answer();
+  }
+  done(*std::move(status));
+}
+
+}  // namespace leasefs

@@ -1,0 +1,405 @@
+// Answers of backends: the backend decides what is current, this decides when it appears.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "fs/base/log.h"
+#include "fs/base/strings.h"
+#include "fs/secrets/name_escape.h"
+#include "fs/secrets/secret_gate.h"
+
+namespace leasefs {
+namespace {
+
+constexpr size_t kMaxFailures = 4096;  // of the negative cache
+constexpr Duration kAuditMaxWait = std::chrono::milliseconds(250);
+
+}  // namespace
+
+uint64_t SecretGate::SecretVersionLocked(uint32_t directory) const {
+  const NodeRecord& record = nodes_[directory];
+  return record.secret_version[record.publication & 1];
+}
+
+SecretGate::Link* SecretGate::FindLinkLocked(const std::string& backend) const {
+  for (const auto& link : links_) {
+    if (link->link.name() == backend) return link.get();
+  }
+  return nullptr;
+}
+
+Result<uint32_t> SecretGate::AddNodeLocked(uint32_t parent, std::string_view name, NodeKind kind) {
+  uint32_t before = nodes_.count();
+  auto node = nodes_.Add(parent, name, kind);
+  if (!node.ok()) return node;
+  if (*node >= before) {
+    trees_.NodeAdded(*node);
+    nodes_[*node].changed_ns = loop_.WallNow().time_since_epoch().count();
+  }
+  return node;
+}
+
+// The file that shows a key: its plain name, or, where a folder has that, the one with the last byte escaped (S4).
+uint32_t SecretGate::KeyNodeLocked(uint32_t directory, const std::string& key) {
+  std::string name = EscapeName(key);
+  uint32_t folder = nodes_.Find(directory, name, true);
+  if (folder != kNoNode && nodes_[folder].present != 0) name = EscapeNameForCollision(key);
+  if (name.empty() || name.size() > kMaxNameBytes) {
+    ++names_not_shown_;
+    return kNoNode;
+  }
+  auto node = AddNodeLocked(directory, name, NodeKind::kFile);
+  if (!node.ok()) {
+    ++names_not_shown_;
+    return kNoNode;
+  }
+  return *node;
+}
+
+void SecretGate::ForgetFreedLocked() {
+  for (uint32_t slot : versions_.TakeFreed()) cache_.Forget(slot);
+}
+
+void SecretGate::WithdrawLocked(uint32_t directory) {
+  NodeRecord& record = nodes_[directory];
+  record.secret_version[record.publication & 1] = 0;
+  record.fresh_until_ns = 0;
+  for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
+    if (nodes_.IsDirectory(child) || versions_.CurrentSlot(child) == kNoSlot) continue;
+    versions_.Drop(child);
+    notifier_.InvalidateInode({child, nodes_[child].version});
+  }
+}
+
+void SecretGate::RemoveLocked(uint32_t node) {
+  std::vector<uint32_t> stack{node};
+  while (!stack.empty()) {
+    uint32_t next = stack.back();
+    stack.pop_back();
+    NodeRecord& record = nodes_[next];
+    if (record.present.exchange(0) == 0 && next != node) continue;
+    if (nodes_.IsDirectory(next)) {
+      record.listed = 0;
+      record.secret_version[record.publication & 1] = 0;
+      for (uint32_t child = nodes_.FirstChild(next); child != kNoNode; child = nodes_.NextSibling(child)) stack.push_back(child);
+      notifier_.InvalidateInode({next, kDirectoryVersion});
+    } else {
+      versions_.Drop(next);
+      notifier_.InvalidateInode({next, record.version});
+    }
+  }
+}
+
+void SecretGate::ApplyListingLocked(uint32_t directory, const std::vector<protocol::Entry>& entries) {
+  std::set<uint32_t> shown;
+  for (const protocol::Entry& entry : entries) {  // folders first: where a key has the same name, the folder has it
+    if (entry.kind != protocol::EntryKind::kFolder) continue;
+    std::string name = EscapeName(entry.name);
+    auto node = name.size() <= kMaxNameBytes ? AddNodeLocked(directory, name, NodeKind::kDirectory)
+                                             : Result<uint32_t>(Error(ErrorKind::kTooLarge, ""));
+    if (!node.ok()) {
+      ++names_not_shown_;
+      continue;
+    }
+    nodes_[*node].present = 1;
+    shown.insert(*node);
+  }
+  for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
+    if (nodes_.IsDirectory(child) && nodes_[child].present != 0 && !shown.contains(child)) RemoveLocked(child);
+  }
+  for (const protocol::Entry& entry : entries) {
+    if (entry.kind != protocol::EntryKind::kKey) continue;
+    uint32_t node = KeyNodeLocked(directory, entry.name);
+    if (node == kNoNode) continue;
+    nodes_[node].present = 1;
+    shown.insert(node);
+  }
+  for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
+    if (!nodes_.IsDirectory(child) && nodes_[child].present != 0 && !shown.contains(child)) RemoveLocked(child);
+  }
+  nodes_[directory].listed = 1;
+}
+
+void SecretGate::SetFreshnessLocked(uint32_t directory, const protocol::Freshness& freshness) {
+  NodeRecord& record = nodes_[directory];
+  record.stale_until_ns = ToNanoseconds(freshness.stale_until);
+  record.lease_end_ns = ToNanoseconds(freshness.lease_end);
+  record.fetched_ns = ToNanoseconds(loop_.Now());
+  record.fresh_until_ns = ToNanoseconds(freshness.fresh_until);
+}
+
+// Lets go of values that were not opened for longest until `bytes` fit below limits.memory. Those that are being read stay.
+bool SecretGate::MakeRoomLocked(uint64_t bytes) {
+  uint64_t limit = limits_.memory_bytes;
+  if (versions_.sealed_bytes() + bytes <= limit) return true;
+  std::vector<std::pair<BootTime, uint32_t>> oldest;
+  for (const auto& [directory, opened] : last_opened_) oldest.emplace_back(opened, directory);
+  std::sort(oldest.begin(), oldest.end());
+  uint64_t goal = limit - std::min(limit, bytes + limit / 8);  // some more, so that the next one need not search again
+  for (const auto& [opened, directory] : oldest) {
+    if (versions_.sealed_bytes() <= goal) break;
+    WithdrawLocked(directory);
+    last_opened_.erase(directory);
+  }
+  return versions_.sealed_bytes() + bytes <= limit;
+}
+
+Result<uint32_t> SecretGate::StageFieldLocked(uint32_t directory, const protocol::Field& field, uint64_t publication,
+                                              std::vector<uint32_t>& staged) {
+  uint32_t node = KeyNodeLocked(directory, field.key);
+  if (node == kNoNode) return node;
+  const NodeRecord& record = nodes_[node];
+  VersionTable::Staged version;
+  version.node = node;
+  version.publication = publication;
+  version.changed = loop_.WallNow();
+  version.flags = field.too_large ? kVersionTooLarge : 0;
+  version.mac = versions_.MacOf(field.value);
+  uint32_t current = versions_.CurrentSlot(node);
+  bool equal = record.version != 0 && std::equal(version.mac.begin(), version.mac.end(), record.mac) &&
+               (current == kNoSlot || versions_.TooLarge(current) == field.too_large);
+  if (equal && current != kNoSlot) {
+    nodes_[node].present = 1;
+    return node;
+  }
+  version.number = equal ? record.version.load() : record.version + 1;
+  if (equal) version.changed = WallTime(Duration(record.changed_ns));
+  LEASEFS_ASSIGN_OR_RETURN(slot, versions_.Stage(version, field.value));
+  staged.push_back(slot);
+  return node;
+}
+
+Status SecretGate::PublishLocked(uint32_t directory, const protocol::Published& frame) {
+  uint64_t bytes = 0;
+  for (const protocol::Field& field : frame.fields) bytes += field.value.size() + AeadKey::kOverhead;
+  if (!MakeRoomLocked(bytes)) {
+    return Error(ErrorKind::kNoMemory, "the values that are held have reached limits.memory");
+  }
+  NodeRecord& record = nodes_[directory];
+  uint64_t publication = record.publication + 1;
+  std::vector<uint32_t> staged;
+  auto discard = [&](Error error) REQUIRES(mutex_) {
+    for (uint32_t slot : staged) versions_.Discard(slot);
+    return error;
+  };
+  std::set<uint32_t> shown;
+  for (const protocol::Field& field : frame.fields) {
+    auto node = StageFieldLocked(directory, field, publication, staged);
+    if (!node.ok()) return discard(std::move(node).error());
+    shown.insert(*node);
+  }
+  for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
+    if (nodes_.IsDirectory(child) || nodes_[child].present == 0 || shown.contains(child)) continue;
+    auto slot = versions_.Stage({child, nodes_[child].version, kVersionGone, publication, {}, {}}, {});
+    if (!slot.ok()) return discard(std::move(slot).error());
+    staged.push_back(*slot);
+  }
+  record.secret_version[publication & 1] = frame.version;
+  record.publication.store(publication, std::memory_order_release);  // committed
+  for (uint32_t slot : staged) {
+    uint32_t node = versions_[slot].node;
+    NodeId superseded{node, nodes_[node].version};
+    versions_.Apply(slot);
+    if (superseded.version != 0 && superseded.version != nodes_[node].version) notifier_.InvalidateInode(superseded);
+  }
+  SetFreshnessLocked(directory, frame.freshness);
+  last_opened_.try_emplace(directory, loop_.Now());
+  failures_.erase(directory);
+  ForgetFreedLocked();
+  ++state_.header().counters.publications;
+  return Ok();
+}
+
+void SecretGate::OnPublished(const std::string& backend, protocol::Published frame) {
+  std::vector<Waiter> waiters;
+  std::optional<Error> failure;
+  {
+    MutexLock lock(mutex_);
+    ++state_.header().counters.fetches;
+    for (uint32_t directory : trees_.DirectoriesFor(backend, frame.secret)) {
+      auto asking = waits_.TakeAll(directory, Question::kValue);
+      if (asking.empty() && SecretVersionLocked(directory) == 0) continue;  // nobody waits and nobody holds it
+      Status published = PublishLocked(directory, frame);
+      if (!published.ok()) failure = std::move(published).error();
+      std::move(asking.begin(), asking.end(), std::back_inserter(waiters));
+    }
+  }
+  Resume(std::move(waiters), failure);
+}
+
+void SecretGate::OnUnchanged(const std::string& backend, const protocol::Unchanged& frame) {
+  std::vector<Waiter> waiters;
+  {
+    MutexLock lock(mutex_);
+    for (uint32_t directory : trees_.DirectoriesFor(backend, frame.secret)) {
+      if (SecretVersionLocked(directory) == frame.version) SetFreshnessLocked(directory, frame.freshness);
+      failures_.erase(directory);
+      auto asking = waits_.TakeAll(directory, Question::kValue);
+      std::move(asking.begin(), asking.end(), std::back_inserter(waiters));
+    }
+  }
+  Resume(std::move(waiters), std::nullopt);
+}
+
+void SecretGate::OnFailed(const std::string& backend, const protocol::Failed& frame) {
+  bool names = frame.what == protocol::Failed::What::kDirectory;
+  Error error(frame.kind, frame.message);
+  std::vector<Waiter> waiters;
+  {
+    MutexLock lock(mutex_);
+    for (uint32_t directory : trees_.DirectoriesFor(backend, frame.path)) {
+      auto& failures = names ? listing_failures_ : failures_;
+      if (failures.size() >= kMaxFailures) failures.erase(failures.begin());
+      failures.insert_or_assign(directory, Failure{error, frame.retry_at});
+      // An answer, not an outage: what is held goes at once (S17). Of a tree's root the directory stays, empty.
+      bool outage = frame.kind == ErrorKind::kUnreachable || frame.kind == ErrorKind::kRemote || frame.kind == ErrorKind::kLocked;
+      if (frame.kind == ErrorKind::kNotFound && names) ApplyListingLocked(directory, {});
+      if (frame.kind == ErrorKind::kNotFound && !names) {
+        WithdrawLocked(directory);
+        for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
+          if (!nodes_.IsDirectory(child)) RemoveLocked(child);
+        }
+      } else if (!outage && !names) {
+        WithdrawLocked(directory);
+      }
+      ForgetFreedLocked();
+      auto asking = waits_.TakeAll(directory, names ? Question::kNames : Question::kValue);
+      std::move(asking.begin(), asking.end(), std::back_inserter(waiters));
+    }
+  }
+  bool empty_listing = names && frame.kind == ErrorKind::kNotFound;
+  Resume(std::move(waiters), empty_listing ? std::nullopt : std::optional<Error>(error));
+}
+
+void SecretGate::OnEntries(const std::string& backend, protocol::Entries frame) {
+  std::vector<Waiter> waiters;
+  {
+    MutexLock lock(mutex_);
+    Link* link = FindLinkLocked(backend);
+    if (link == nullptr) return;
+    auto& entries = link->partial_listings[frame.directory];
+    std::move(frame.entries.begin(), frame.entries.end(), std::back_inserter(entries));
+    if (!frame.last) return;
+    for (uint32_t directory : trees_.DirectoriesFor(backend, frame.directory)) {
+      ApplyListingLocked(directory, entries);
+      listing_failures_.erase(directory);
+      auto asking = waits_.TakeAll(directory, Question::kNames);
+      std::move(asking.begin(), asking.end(), std::back_inserter(waiters));
+    }
+    link->partial_listings.erase(frame.directory);
+    ForgetFreedLocked();
+  }
+  Resume(std::move(waiters), std::nullopt);
+}
+
+void SecretGate::OnEntryChanged(const std::string& backend, const protocol::EntryChanged& frame) {
+  MutexLock lock(mutex_);
+  std::string name = EscapeName(frame.entry.name);
+  bool folder = frame.entry.kind == protocol::EntryKind::kFolder;
+  for (uint32_t directory : trees_.DirectoriesFor(backend, frame.directory)) {
+    if (nodes_[directory].listed == 0) continue;
+    uint32_t other = nodes_.Find(directory, name, !folder);
+    uint32_t evading = nodes_.Find(directory, EscapeNameForCollision(frame.entry.name), false);
+    if (other != kNoNode || evading != kNoNode || name.size() > kMaxNameBytes) {
+      nodes_[directory].listed = 0;  // a key and a folder of one name: the whole listing says who is shown how
+      continue;
+    }
+    if (!frame.present) {
+      uint32_t node = nodes_.Find(directory, name, folder);
+      if (node != kNoNode && nodes_[node].present != 0) RemoveLocked(node);
+      continue;
+    }
+    auto node = AddNodeLocked(directory, name, folder ? NodeKind::kDirectory : NodeKind::kFile);
+    if (node.ok()) {
+      nodes_[*node].present = 1;
+    } else {
+      ++names_not_shown_;
+    }
+  }
+  ForgetFreedLocked();
+}
+
+void SecretGate::OnChanged(const std::string& backend, const protocol::Changed& frame) {
+  MutexLock lock(mutex_);
+  Link* link = FindLinkLocked(backend);
+  if (link == nullptr) return;
+  for (uint32_t directory : trees_.DirectoriesFor(backend, frame.secret)) {
+    nodes_[directory].fresh_until_ns = 0;
+    failures_.erase(directory);
+  }
+  link->record.generation = std::max<uint64_t>(link->record.generation, frame.generation);
+}
+
+void SecretGate::ForgetEverythingLocked(const std::string& backend) {
+  for (uint32_t node = 0; node < nodes_.count(); ++node) {
+    const Tree* tree = trees_.Of(node);
+    if (tree == nullptr || tree->options.backend != backend || !nodes_.IsDirectory(node)) continue;
+    nodes_[node].listed = 0;
+    nodes_[node].fresh_until_ns = 0;
+  }
+  std::erase_if(failures_, [&](const auto& item) REQUIRES(mutex_) {
+    const Tree* tree = trees_.Of(item.first);
+    return tree != nullptr && tree->options.backend == backend;
+  });
+}
+
+void SecretGate::OnWelcome(const std::string& backend, const protocol::Welcome& frame) {
+  MutexLock lock(mutex_);
+  Link* link = FindLinkLocked(backend);
+  if (link == nullptr) return;
+  if (!link->connected) {
+    link->connected = true;
+    link->since = loop_.Now();
+    link->health = protocol::HealthState::kUp;
+    link->message.clear();
+  }
+  if (frame.everything_changed) {
+    ForgetEverythingLocked(backend);
+    link->record.generation = frame.generation;
+  }
+  RequestPumpLocked();
+}
+
+void SecretGate::OnHealth(const std::string& backend, const protocol::Health& frame) {
+  MutexLock lock(mutex_);
+  Link* link = FindLinkLocked(backend);
+  if (link == nullptr) return;
+  if (link->health != frame.state) link->since = loop_.Now();
+  link->health = frame.state;
+  link->message = frame.message;
+  link->record.generation = std::max<uint64_t>(link->record.generation, frame.generation);
+}
+
+bool SecretGate::OnRecord(const std::string& backend, const protocol::Record& frame) {
+  MutexLock lock(mutex_);
+  BootTime now = loop_.Now();
+  AuditEvent event;
+  event.kind = AuditEvent::Kind::kAdmin;
+  event.boot_ns = ToNanoseconds(now);
+  event.wall_ns = loop_.WallNow().time_since_epoch().count();
+  event.generation = policy_->generation();
+  event.secret_version = frame.version;
+  event.uid = frame.uid;
+  event.gid = frame.gid;
+  event.tid = frame.pid;
+  event.error = frame.allowed ? 0 : EACCES;
+  std::copy_n(frame.verb.begin(), std::min(frame.verb.size(), sizeof event.verb - 1), event.verb);
+  return audit_.AppendAdmin(event, StrCat(backend, ":", frame.path), now, kAuditMaxWait, audit_required_).ok();
+}
+
+void SecretGate::OnDisconnected(const std::string& backend, const std::string& why) {
+  MutexLock lock(mutex_);
+  Link* link = FindLinkLocked(backend);
+  if (link == nullptr) return;
+  link->connected = false;
+  link->health = protocol::HealthState::kDown;
+  link->message = why;
+  link->since = loop_.Now();
+  link->partial_listings.clear();
+  waits_.ForgetAsked([&](uint32_t directory) REQUIRES(mutex_) {
+    const Tree* tree = trees_.Of(directory);
+    return tree != nullptr && tree->options.backend == backend;
+  });
+}
+
+}  // namespace leasefs

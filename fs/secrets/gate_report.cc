@@ -1,0 +1,97 @@
+// What the gate tells of itself.
+#include "fs/secrets/secret_gate.h"
+
+namespace leasefs {
+
+GateReport SecretGate::Report() const {
+  MutexLock lock(mutex_);
+  GateReport report;
+  for (const auto& link : links_) {
+    report.links.push_back({link->link.name(), link->connected, link->health, link->message, link->since,
+                            link->record.generation, link->connections});
+  }
+  std::map<const Tree*, size_t> place;
+  for (const Tree& tree : trees_.trees()) {
+    place[&tree] = report.trees.size();
+    report.trees.push_back({tree.options.path, tree.options.backend, tree.options.source, 0, 0, 0});
+  }
+  for (uint32_t node = 0; node < nodes_.count(); ++node) {
+    const Tree* tree = trees_.Of(node);
+    if (tree == nullptr || nodes_[node].present == 0) continue;
+    TreeReport& row = report.trees[place.at(tree)];
+    if (nodes_.IsDirectory(node)) {
+      ++row.directories;
+    } else {
+      ++row.files;
+      row.held += versions_.CurrentSlot(node) != kNoSlot ? 1 : 0;
+    }
+  }
+  const StateCounters& counters = state_.header().counters;
+  report.rules_generation = policy_->generation();
+  report.rules = policy_->rules().size();
+  report.opens = counters.opens;
+  report.denied = counters.denied;
+  report.failed = counters.failed;
+  report.fetches = counters.fetches;
+  report.publications = counters.publications;
+  report.reopened = counters.reopened;
+  report.waiting = waits_.waiting();
+  report.handles = handles_.count();
+  report.names = nodes_.count();
+  report.names_not_shown = names_not_shown_;
+  report.sealed_bytes = versions_.sealed_bytes();
+  return report;
+}
+
+Result<PathReport> SecretGate::Stat(const std::string& path) const {
+  MutexLock lock(mutex_);
+  uint32_t node = nodes_.Walk(kRootNode, path);
+  if (node == kNoNode) {
+    return Error(ErrorKind::kNotFound, "there is no such path on the mount; names appear when their directory is first listed or opened");
+  }
+  PathReport report;
+  report.path = nodes_.Path(node);
+  bool directory = nodes_.IsDirectory(node);
+  report.kind = directory ? "directory" : "file";
+  uint32_t secret = directory ? node : nodes_[node].parent;
+  const Tree* tree = trees_.Of(node);
+  if (tree == nullptr) return report;
+  report.backend = tree->options.backend;
+  report.source = trees_.BackendPath(secret);
+  report.secret_version = SecretVersionLocked(secret);
+  report.status = StatusTextLocked(node);
+  const NodeRecord& record = nodes_[secret];
+  if (report.secret_version != 0) {
+    report.fetched = BootTimeFromNanoseconds(record.fetched_ns);
+    report.fresh_until = BootTimeFromNanoseconds(record.fresh_until_ns);
+    report.stale_until = BootTimeFromNanoseconds(record.stale_until_ns);
+    report.lease_end = BootTimeFromNanoseconds(record.lease_end_ns);
+  }
+  if (directory) return report;
+  uint32_t slot = versions_.CurrentSlot(node);
+  report.known = slot != kNoSlot;
+  report.too_large = slot != kNoSlot && versions_.TooLarge(slot);
+  report.file_version = nodes_[node].version;
+  report.size = nodes_[node].size;
+  report.ownership = OwnershipLocked(node);
+  report.handles = handles_.CountForNode(node);
+  return report;
+}
+
+// SECURITY: by the code that enforces; nothing is decided twice in two ways.
+ExplainReport SecretGate::Explain(const Caller& caller, const std::vector<gid_t>& groups, const std::string& path) const {
+  MutexLock lock(mutex_);
+  ExplainReport report;
+  report.path = path;
+  uint32_t node = nodes_.Walk(kRootNode, path);
+  report.exists = node != kNoNode;
+  report.generation = policy_->generation();
+  report.rules = policy_->rules();
+  for (const AllowRule& rule : report.rules) report.covers_path.push_back(MatchesPattern(rule.path, path));
+  RuleSetId rules = policy_->RulesFor(path);
+  report.decision = policy_->Decide(rules, caller, &groups);
+  report.ownership = report.exists && !nodes_.IsDirectory(node) ? OwnershipLocked(node) : policy_->OwnershipFor(rules);
+  return report;
+}
+
+}  // namespace leasefs

@@ -1,0 +1,74 @@
+// What the gate tells of itself: plain values, no secrets. Shown by `leasefs status`, `stat` and `explain`.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "backend/protocol.h"
+#include "fs/base/time.h"
+#include "fs/policy/policy.h"
+
+namespace leasefs {
+
+struct LinkReport {
+  std::string name;
+  bool connected = false;
+  protocol::HealthState health = protocol::HealthState::kDown;
+  std::string message;
+  BootTime since{};
+  uint64_t generation = 0;
+  uint64_t connections = 0;  // how often it was connected: restarts
+};
+
+struct TreeReport {
+  std::string path;
+  std::string backend;
+  std::string source;
+  uint64_t directories = 0;
+  uint64_t files = 0;
+  uint64_t held = 0;  // files whose bytes are held
+};
+
+struct GateReport {
+  std::vector<LinkReport> links;
+  std::vector<TreeReport> trees;
+  uint64_t rules_generation = 0;
+  uint64_t rules = 0;
+  uint64_t opens = 0, denied = 0, failed = 0, fetches = 0, publications = 0, reopened = 0;
+  uint64_t waiting = 0, handles = 0, names = 0, names_not_shown = 0;
+  uint64_t sealed_bytes = 0;
+};
+
+struct PathReport {
+  std::string path;      // below the mount
+  std::string kind;      // "directory", "file"
+  std::string backend;   // "" above the trees
+  std::string source;    // backend path of the secret
+  bool known = false;    // its bytes are held
+  bool too_large = false;
+  uint64_t secret_version = 0;
+  uint32_t file_version = 0;
+  uint64_t size = 0;
+  Ownership ownership;
+  BootTime fetched{};
+  BootTime fresh_until{};
+  BootTime stale_until{};
+  BootTime lease_end{};
+  std::string status;    // the words of user.leasefs.status
+  uint32_t handles = 0;
+};
+
+struct ExplainReport {
+  std::string path;
+  bool exists = false;
+  Decision decision;
+  Ownership ownership;
+  uint64_t generation = 0;
+  std::vector<AllowRule> rules;   // all of them, in file order
+  std::vector<bool> covers_path;  // per rule
+};
+
+}  // namespace leasefs

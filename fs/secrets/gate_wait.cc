@@ -1,0 +1,218 @@
+// Waiting: who waits holds a record, not a thread. Questions to backends and deadlines are the loop's.
+#include <algorithm>
+
+#include "fs/secrets/secret_gate.h"
+
+namespace leasefs {
+namespace {
+
+constexpr Duration kSweepInterval = std::chrono::seconds(10);
+constexpr int kStaleShare = 4;  // who could be served a stale copy waits a quarter of the deadline for a fresh one
+
+}  // namespace
+
+SecretGate::Readiness SecretGate::ReadinessLocked(uint32_t file) const {
+  uint32_t directory = nodes_[file].parent;
+  const NodeRecord& secret = nodes_[directory];
+  BootTime now = loop_.Now();
+  bool held = versions_.CurrentSlot(file) != kNoSlot && SecretVersionLocked(directory) != 0;
+  if (held && BootTimeFromNanoseconds(secret.fresh_until_ns) > now) return Readiness::kFresh;
+  if (held && UsableStaleLocked(file)) return Readiness::kStale;
+  auto failure = failures_.find(directory);
+  if (failure != failures_.end() && failure->second.retry_at > now) return Readiness::kFailed;
+  return Readiness::kMissing;
+}
+
+bool SecretGate::UsableStaleLocked(uint32_t file) const {
+  const NodeRecord& secret = nodes_[nodes_[file].parent];
+  return BootTimeFromNanoseconds(secret.stale_until_ns) > loop_.Now();
+}
+
+Status SecretGate::WaitLocked(Attempt& attempt, uint32_t directory, Question question, bool has_stale,
+                              std::function<void(Attempt)> resume) {
+  Request& request = attempt.request;
+  if (waits_.WouldExceed(request.caller.uid, directory, limits_.waiting_secrets_per_uid)) {
+    return Error(ErrorKind::kBusy, "this user waits for too many secrets already (limits.waiting_secrets_per_uid)");
+  }
+  if (!attempt.parked) {
+    if (request.parking == nullptr || !request.parking->Park()) return Error(ErrorKind::kBusy, "too many requests wait already");
+    request.parking = nullptr;  // it belongs to the call that is about to return
+    attempt.parked = true;
+  }
+  ++attempt.waits;
+  Duration patience = std::chrono::duration_cast<Duration>(limits_.deadline);
+  Waiter waiter;
+  waiter.unique = request.unique;
+  waiter.uid = request.caller.uid;
+  waiter.directory = directory;
+  waiter.question = question;
+  waiter.deadline = request.arrival + (has_stale ? patience / kStaleShare : patience);
+  waiter.resume = [attempt, resume = std::move(resume)](std::optional<Error> failure) mutable {
+    attempt.failure = std::move(failure);
+    resume(std::move(attempt));
+  };
+  waits_.Add(std::move(waiter));
+  RequestPumpLocked();
+  return Ok();
+}
+
+void SecretGate::RequestPumpLocked() {
+  if (std::exchange(pump_posted_, true)) return;
+  loop_.Post([this, alive = std::weak_ptr<bool>(alive_)] {
+    if (!alive.expired()) Pump();
+  });
+}
+
+bool SecretGate::HoldsAllLocked(uint32_t directory) const {
+  for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
+    if (!nodes_.IsDirectory(child) && nodes_[child].present != 0 && versions_.CurrentSlot(child) == kNoSlot) return false;
+  }
+  return true;
+}
+
+// Asks what nobody asked yet, and sees to the nearest deadline.
+void SecretGate::Pump() {
+  struct Send {
+    Link* link;
+    std::string path;
+    Question question;
+    bool refresh;
+    uint64_t version;
+  };
+  std::vector<Send> sends;
+  BootTime deadline;
+  {
+    MutexLock lock(mutex_);
+    pump_posted_ = false;
+    for (const WaitQueue::Asked& asked : waits_.Unasked()) {
+      const Tree* tree = trees_.Of(asked.directory);
+      Link* link = tree == nullptr ? nullptr : FindLinkLocked(tree->options.backend);
+      if (link == nullptr || !link->connected) continue;
+      waits_.MarkAsked(asked.directory, asked.question);
+      // A version of which not all bytes are held is as good as none.
+      bool held = SecretVersionLocked(asked.directory) != 0 && HoldsAllLocked(asked.directory);
+      sends.push_back({link, trees_.BackendPath(asked.directory), asked.question, asked.refresh,
+                       held ? SecretVersionLocked(asked.directory) : 0});
+    }
+    deadline = waits_.NextDeadline();
+  }
+  for (const Send& send : sends) {
+    if (send.question == Question::kNames) {
+      send.link->link.Send(protocol::List{send.path});
+    } else if (send.refresh) {
+      send.link->link.Send(protocol::Refresh{send.path, send.version});
+    } else {
+      send.link->link.Send(protocol::Want{send.path, send.version});
+    }
+  }
+  ArmDeadline(deadline);
+}
+
+void SecretGate::ArmDeadline(BootTime deadline) {
+  if (deadline == deadline_armed_) return;
+  loop_.Cancel(deadline_timer_);
+  deadline_timer_ = Loop::kNoTimer;
+  deadline_armed_ = deadline;
+  if (deadline != kNever) deadline_timer_ = loop_.At(deadline, [this] { OnDeadline(); });
+}
+
+void SecretGate::OnDeadline() {
+  std::vector<Waiter> expired;
+  BootTime next;
+  {
+    MutexLock lock(mutex_);
+    expired = waits_.TakeExpired(loop_.Now());
+    next = waits_.NextDeadline();
+  }
+  deadline_armed_ = kNever;
+  deadline_timer_ = Loop::kNoTimer;
+  ArmDeadline(next);
+  Resume(std::move(expired), Error(ErrorKind::kUnreachable, "the backend did not answer within the deadline"));
+}
+
+void SecretGate::Interrupt(uint64_t unique) {
+  std::optional<Waiter> waiter;
+  {
+    MutexLock lock(mutex_);
+    waiter = waits_.Take(unique);
+  }
+  if (waiter) waiter->resume(Error(ErrorKind::kInterrupted, "the caller was signalled"));
+}
+
+void SecretGate::Resume(std::vector<Waiter> waiters, const std::optional<Error>& failure) {
+  for (Waiter& waiter : waiters) waiter.resume(failure);
+}
+
+// Wipes what nobody reads, and lets go of values that were not opened within `keep` of their tree.
+void SecretGate::Sweep() {
+  cache_.Sweep(loop_.Now());
+  std::vector<std::pair<Link*, std::string>> idle;
+  {
+    MutexLock lock(mutex_);
+    for (auto it = last_opened_.begin(); it != last_opened_.end();) {
+      const Tree* tree = trees_.Of(it->first);
+      Duration keep = tree == nullptr ? Duration::zero() : std::chrono::duration_cast<Duration>(tree->options.keep);
+      if (loop_.Now() - it->second <= keep) {
+        ++it;
+        continue;
+      }
+      if (tree != nullptr && SecretVersionLocked(it->first) != 0) {
+        Link* link = FindLinkLocked(tree->options.backend);
+        if (link != nullptr) idle.emplace_back(link, trees_.BackendPath(it->first));
+        WithdrawLocked(it->first);
+      }
+      it = last_opened_.erase(it);
+    }
+    ForgetFreedLocked();
+  }
+  for (auto& [link, path] : idle) link->link.Send(protocol::Idle{path});
+  sweep_timer_ = loop_.After(kSweepInterval, [this] { Sweep(); });
+}
+
+void SecretGate::Refresh(const std::string& path, Reply<uint64_t> done) {
+  auto left = std::make_shared<uint64_t>(0);
+  auto asked = std::make_shared<uint64_t>(0);
+  auto first_error = std::make_shared<std::optional<Error>>();
+  auto finished = [left, asked, first_error, done](std::optional<Error> failure) {
+    if (failure && !*first_error) *first_error = std::move(failure);
+    if (--*left > 0) return;
+    if (*first_error) {
+      done(**first_error);
+    } else {
+      done(*asked);
+    }
+  };
+  {
+    MutexLock lock(mutex_);
+    uint32_t node = nodes_.Walk(kRootNode, path);
+    if (node == kNoNode) {
+      *first_error = Error(ErrorKind::kNotFound, "there is no such path on the mount");
+    } else {
+      std::vector<uint32_t> stack{nodes_.IsDirectory(node) ? node : nodes_[node].parent};
+      while (!stack.empty()) {
+        uint32_t directory = stack.back();
+        stack.pop_back();
+        for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
+          if (nodes_.IsDirectory(child) && nodes_[child].present != 0) stack.push_back(child);
+        }
+        if (SecretVersionLocked(directory) == 0) continue;  // never read: the next open asks anyway
+        ++*asked, ++*left;
+        Waiter waiter;
+        waiter.unique = next_internal_++;
+        waiter.uid = static_cast<uint32_t>(-1);
+        waiter.directory = directory;
+        waiter.deadline = loop_.Now() + std::chrono::duration_cast<Duration>(limits_.deadline);
+        waiter.resume = finished;
+        waits_.Add(std::move(waiter));
+        waits_.SetRefresh(directory);
+      }
+      RequestPumpLocked();
+    }
+  }
+  if (*left == 0) {
+    ++*left;
+    finished(std::nullopt);
+  }
+}
+
+}  // namespace leasefs

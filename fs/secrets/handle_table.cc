@@ -1,0 +1,104 @@
+#include "fs/secrets/handle_table.h"
+
+#include <algorithm>
+
+namespace leasefs {
+
+HandleTable::HandleTable(const StateMemory& state, VersionTable& versions) : state_(state), versions_(versions) {
+  auto handles = state_.handles();
+  for (uint32_t i = 0; i < handles.size(); ++i) {
+    HandleRecord& record = handles[i];
+    if (record.handle == 0) {
+      if (record.inode_version == 0 && record.node == 0) break;  // never used: records are handed out in order
+      free_.push_back(i);
+    } else {
+      index_[record.handle] = i;
+      versions_.Pin(record.slot);
+    }
+    next_ = i + 1;
+  }
+}
+
+bool HandleTable::WasReleased(uint64_t handle) const {
+  auto released = state_.released();
+  return std::any_of(released.begin(), released.end(), [&](const auto& entry) { return entry == handle; });
+}
+
+Status HandleTable::Insert(uint64_t handle, uint32_t slot, uint32_t node, uint32_t inode_version, bool replay) {
+  if (replay && WasReleased(handle)) return Ok();
+  auto [it, added] = index_.try_emplace(handle, 0);
+  if (!added) return Ok();
+  uint32_t place = next_;
+  if (!free_.empty()) {
+    place = free_.back();
+    free_.pop_back();
+  } else if (next_ < state_.handles().size()) {
+    ++next_;
+  } else {
+    index_.erase(it);
+    return Error(ErrorKind::kNoMemory, "too many descriptors are open on the mount");
+  }
+  it->second = place;
+  HandleRecord& record = state_.handles()[place];
+  record.slot = slot;
+  record.node = node;
+  record.inode_version = inode_version;
+  record.handle.store(handle, std::memory_order_release);
+  versions_.Pin(slot);
+  return Ok();
+}
+
+const HandleRecord* HandleTable::Find(uint64_t handle) const {
+  auto it = index_.find(handle);
+  return it == index_.end() ? nullptr : &state_.handles()[it->second];
+}
+
+void HandleTable::Remove(uint64_t handle) {
+  auto it = index_.find(handle);
+  if (it == index_.end()) return;
+  HandleRecord& record = state_.handles()[it->second];
+  auto released = state_.released();
+  uint32_t next = state_.header().released_next.fetch_add(1);
+  released[next % released.size()] = handle;
+  uint32_t slot = record.slot;
+  record.handle.store(0, std::memory_order_release);
+  free_.push_back(it->second);
+  index_.erase(it);
+  versions_.Unpin(slot);
+}
+
+uint32_t HandleTable::CountForNode(uint32_t node) const {
+  auto on_node = [&](const auto& item) { return state_.handles()[item.second].node == node; };
+  return static_cast<uint32_t>(std::count_if(index_.begin(), index_.end(), on_node));
+}
+
+void ReopenMarks::Set(uint32_t tid, uint32_t node) {
+  auto marks = state_.marks();
+  uint64_t key = Key(tid, node);
+  size_t home = Home(key);
+  for (uint32_t i = 0; i < kWindow; ++i) {
+    ReopenMark& mark = marks[(home + i) % marks.size()];
+    if (mark.key == 0 || mark.key == key) {
+      mark.key = key;
+      return;
+    }
+  }
+  // Full only with marks of threads that never came back; those of living threads are taken within moments.
+  marks[(home + victim_++ % kWindow) % marks.size()].key = key;
+}
+
+bool ReopenMarks::Take(uint32_t tid, uint32_t node) {
+  auto marks = state_.marks();
+  uint64_t key = Key(tid, node);
+  size_t home = Home(key);
+  for (uint32_t i = 0; i < kWindow; ++i) {
+    ReopenMark& mark = marks[(home + i) % marks.size()];
+    if (mark.key == key) {
+      mark.key = 0;
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace leasefs

@@ -1,0 +1,217 @@
+// SecretGate: the Gate over surviving memory, backends, rules and the audit.
+//
+// One lock guards everything but the cache of opened values. An operation decides under it, and either ends or leaves a Waiter; what
+// completes waiters (an answer, a deadline, a signal) runs their operation again, so that the rules in force at the reply count.
+// Made by main with all it needs; Configure, ConnectBackend and every BackendSink call are loop-only, the rest is for any thread.
+//
+//   gate_open.cc      open, read, release, access: the decision and its record
+//   gate_names.cc     lookup, directories, attributes
+//   gate_wait.cc      waiting, deadlines, questions to backends
+//   gate_publish.cc   answers of backends: publication, listings, failures
+//   gate_report.cc    what the gate tells of itself
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "fs/audit/audit_ring.h"
+#include "fs/base/loop.h"
+#include "fs/base/mutex.h"
+#include "fs/caller/caller.h"
+#include "fs/config/options.h"
+#include "fs/policy/policy.h"
+#include "fs/secrets/backend_link.h"
+#include "fs/secrets/gate.h"
+#include "fs/secrets/gate_report.h"
+#include "fs/secrets/handle_table.h"
+#include "fs/secrets/node_table.h"
+#include "fs/secrets/state_memory.h"
+#include "fs/secrets/tree_map.h"
+#include "fs/secrets/value_cache.h"
+#include "fs/secrets/version_table.h"
+#include "fs/secrets/wait_queue.h"
+
+namespace leasefs {
+
+class SecretGate : public Gate, private BackendSink {
+ public:
+  struct Parts {
+    Loop& loop;
+    StateMemory state;             // new, or what a predecessor left
+    const SecretBuffer& state_key; // kKeyBytes; the same as the predecessor's
+    AuditRing& audit;
+    const GroupReader& groups;
+    Notifier& notifier;
+  };
+  // `generation` counts the configurations of this mount. kNoMemory: limits.names is too small for the trees.
+  static Result<std::unique_ptr<SecretGate>> Create(const Parts& parts, const Config& config, uint64_t generation);
+  ~SecretGate() override;
+
+  // Takes over a new configuration: rules count from the next open on, also for those who wait (S24).
+  Status Configure(const Config& config, uint64_t generation) EXCLUDES(mutex_);
+  // A fresh connection to a backend of the configuration. kNotFound: there is none of this name.
+  Status ConnectBackend(const std::string& name, std::unique_ptr<Stream> stream) EXCLUDES(mutex_);
+  // Asks the source of everything at or below a path of the mount again. `done` comes with the number of secrets asked about.
+  void Refresh(const std::string& path, Reply<uint64_t> done) EXCLUDES(mutex_);
+
+  GateReport Report() const EXCLUDES(mutex_);
+  Result<PathReport> Stat(const std::string& path) const EXCLUDES(mutex_);
+  ExplainReport Explain(const Caller& caller, const std::vector<gid_t>& groups, const std::string& path) const EXCLUDES(mutex_);
+  // "web/tls/key.pem", for the audit's sinks.
+  void PathOf(uint32_t node, std::string& out) const EXCLUDES(mutex_);
+
+  void Lookup(const Request& request, NodeId parent, std::string_view name, Reply<Attributes> done) override;
+  void GetAttributes(const Request& request, NodeId id, uint64_t handle, Reply<Attributes> done) override;
+  void Open(const Request& request, NodeId id, int flags, Reply<Opened> done) override;
+  void Abandon(uint64_t handle) override;
+  Result<Slice> Read(uint64_t handle, NodeId id, uint64_t offset, size_t size) override;
+  void Release(uint64_t handle) override;
+  void OpenDirectory(const Request& request, NodeId id, Reply<Done> done) override;
+  Status ReadDirectory(const Request& request, NodeId id, uint64_t cookie,
+                       const std::function<bool(const DirectoryEntry&)>& visit) override;
+  void Access(const Request& request, NodeId id, int mask, Reply<Done> done) override;
+  Result<std::string> GetExtendedAttribute(const Request& request, NodeId id, std::string_view name) override;
+  std::vector<std::string> ListExtendedAttributes(NodeId id) override;
+  void Interrupt(uint64_t unique) override;
+  Counts Count() const override;
+  bool UsesPosixErrors(NodeId id) const override;
+
+ private:
+  // One operation on its way: it may be run several times, before and after it waited.
+  struct Attempt {
+    explicit Attempt(const Request& the_request) : request(the_request) {}
+    Request request;
+    std::optional<std::vector<gid_t>> groups;  // once read, for the life of the request
+    bool parked = false;
+    int waits = 0;
+    std::optional<Error> failure;              // the answer that it waited for
+  };
+  // What one run of an operation under the lock came to.
+  enum class Step : uint8_t { kFinished, kNeedGroups, kWaiting };
+
+  enum class Readiness : uint8_t { kFresh, kStale, kMissing, kFailed };
+  struct Failure {
+    Error error;
+    BootTime retry_at;
+  };
+  struct Link {
+    explicit Link(std::string name, BackendSink& sink, BackendRecord& backend_record)
+        : link(std::move(name), sink), record(backend_record) {}
+    BackendLink link;
+    BackendRecord& record;
+    bool connected = false;
+    protocol::HealthState health = protocol::HealthState::kDown;
+    std::string message = "not connected yet";
+    BootTime since{};
+    uint64_t connections = 0;
+    std::map<std::string, std::vector<protocol::Entry>> partial_listings;
+  };
+
+  explicit SecretGate(const Parts& parts);
+  void InvalidateChangedOwnershipLocked(const Policy& before, const std::vector<TreeOptions>& trees_before) REQUIRES(mutex_);
+
+  // gate_open.cc
+  void TryOpen(Attempt attempt, NodeId id, int flags, Reply<Opened> done);
+  Step OpenLocked(Attempt& attempt, NodeId id, int flags, Reply<Opened>& done, Result<Opened>& result) REQUIRES(mutex_);
+  Result<Opened> ServeLocked(const Attempt& attempt, NodeId id, const Tree& tree, const Decision& decision,
+                             AuditEvent::Source source) REQUIRES(mutex_);
+  // The end of every open: nothing is handed out, and nothing refused, that the audit does not have (S23).
+  Result<Opened> ConcludeLocked(const Attempt& attempt, NodeId id, const Decision& decision, AuditEvent::Source source,
+                                Result<Opened> result) REQUIRES(mutex_);
+  // Without the lock, for a slot that a handle pins: opening a megabyte takes a while.
+  Result<SecretBuffer> UnsealPinned(uint32_t slot) const LEASEFS_TSA(no_thread_safety_analysis) { return versions_.Unseal(slot); }
+  void TryAccess(Attempt attempt, NodeId id, int mask, Reply<Done> done);
+  Decision DecideLocked(const Attempt& attempt, RuleSetId rules) const REQUIRES(mutex_);
+  void LoadGroups(Attempt& attempt) const;
+  RuleSetId RulesLocked(uint32_t node) const REQUIRES(mutex_);
+
+  // gate_names.cc
+  void TryLookup(Attempt attempt, NodeId parent, std::string name, Reply<Attributes> done);
+  void TryGetAttributes(Attempt attempt, NodeId id, uint64_t handle, Reply<Attributes> done);
+  Step AttributesLocked(Attempt& attempt, NodeId id, uint64_t handle, Reply<Attributes>& done, Result<Attributes>& result)
+      REQUIRES(mutex_);
+  void TryOpenDirectory(Attempt attempt, NodeId id, Reply<Done> done);
+  Attributes Describe(NodeId id, uint64_t size, bool cacheable) const REQUIRES(mutex_);
+  // False: a hidden tree does not show this node to the caller (S22). kNeedGroups is answered by reading the groups beforehand.
+  bool VisibleLocked(const Attempt& attempt, uint32_t node) const REQUIRES(mutex_);
+  bool HiddenLocked(uint32_t node) const REQUIRES(mutex_);
+  Ownership OwnershipLocked(uint32_t node) const REQUIRES(mutex_);
+  std::string StatusTextLocked(uint32_t node) const REQUIRES(mutex_);
+  bool UsesPosixErrorsLocked(uint32_t node) const REQUIRES(mutex_);
+
+  // gate_wait.cc
+  Readiness ReadinessLocked(uint32_t file) const REQUIRES(mutex_);
+  bool UsableStaleLocked(uint32_t file) const REQUIRES(mutex_);
+  // Error: it may not wait (kBusy). `resume` is run by whoever completes the wait.
+  Status WaitLocked(Attempt& attempt, uint32_t directory, Question question, bool has_stale,
+                    std::function<void(Attempt)> resume) REQUIRES(mutex_);
+  void RequestPumpLocked() REQUIRES(mutex_);
+  void Pump();
+  void OnDeadline();
+  void ArmDeadline(BootTime deadline);
+  bool HoldsAllLocked(uint32_t directory) const REQUIRES(mutex_);
+  void Sweep();
+  static void Resume(std::vector<Waiter> waiters, const std::optional<Error>& failure);
+
+  // gate_publish.cc
+  void OnWelcome(const std::string& backend, const protocol::Welcome& frame) override;
+  void OnEntries(const std::string& backend, protocol::Entries frame) override;
+  void OnEntryChanged(const std::string& backend, const protocol::EntryChanged& frame) override;
+  void OnPublished(const std::string& backend, protocol::Published frame) override;
+  void OnUnchanged(const std::string& backend, const protocol::Unchanged& frame) override;
+  void OnChanged(const std::string& backend, const protocol::Changed& frame) override;
+  void OnFailed(const std::string& backend, const protocol::Failed& frame) override;
+  void OnHealth(const std::string& backend, const protocol::Health& frame) override;
+  bool OnRecord(const std::string& backend, const protocol::Record& frame) override;
+  void OnDisconnected(const std::string& backend, const std::string& why) override;
+  Status PublishLocked(uint32_t directory, const protocol::Published& frame) REQUIRES(mutex_);
+  Result<uint32_t> StageFieldLocked(uint32_t directory, const protocol::Field& field, uint64_t publication,
+                                    std::vector<uint32_t>& staged) REQUIRES(mutex_);
+  bool MakeRoomLocked(uint64_t bytes) REQUIRES(mutex_);
+  void SetFreshnessLocked(uint32_t directory, const protocol::Freshness& freshness) REQUIRES(mutex_);
+  void ApplyListingLocked(uint32_t directory, const std::vector<protocol::Entry>& entries) REQUIRES(mutex_);
+  Result<uint32_t> AddNodeLocked(uint32_t parent, std::string_view name, NodeKind kind) REQUIRES(mutex_);
+  uint32_t KeyNodeLocked(uint32_t directory, const std::string& key) REQUIRES(mutex_);
+  void RemoveLocked(uint32_t node) REQUIRES(mutex_);        // the node and all below it are gone
+  void WithdrawLocked(uint32_t directory) REQUIRES(mutex_); // its values are not held any more; names stay
+  void ForgetEverythingLocked(const std::string& backend) REQUIRES(mutex_);
+  void ForgetFreedLocked() REQUIRES(mutex_);
+  uint64_t SecretVersionLocked(uint32_t directory) const REQUIRES(mutex_);
+  Link* FindLinkLocked(const std::string& backend) const REQUIRES(mutex_);
+
+  Loop& loop_;
+  const GroupReader& groups_;
+  Notifier& notifier_;
+  AuditRing& audit_;
+  ValueCache cache_;
+
+  mutable Mutex mutex_;  // rank 10; the cache's (20), the notifier's and the parked table's (leaf) may be taken under it
+  StateMemory state_;
+  NodeTable nodes_ GUARDED_BY(mutex_);
+  VersionTable versions_ GUARDED_BY(mutex_);
+  HandleTable handles_ GUARDED_BY(mutex_);
+  ReopenMarks marks_ GUARDED_BY(mutex_);
+  TreeMap trees_ GUARDED_BY(mutex_);
+  WaitQueue waits_ GUARDED_BY(mutex_);
+  LimitOptions limits_ GUARDED_BY(mutex_);
+  bool audit_required_ GUARDED_BY(mutex_) = true;
+  std::shared_ptr<const Policy> policy_ GUARDED_BY(mutex_);
+  mutable std::vector<uint32_t> rule_sets_ GUARDED_BY(mutex_);       // by node: RuleSetId + 1 of this generation, 0 unknown
+  std::unordered_map<uint32_t, BootTime> last_opened_ GUARDED_BY(mutex_);  // by directory
+  std::unordered_map<uint32_t, Failure> failures_ GUARDED_BY(mutex_);      // by directory: the last answer was an error
+  std::unordered_map<uint32_t, Failure> listing_failures_ GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Link>> links_ GUARDED_BY(mutex_);
+  uint64_t names_not_shown_ GUARDED_BY(mutex_) = 0;
+  bool pump_posted_ GUARDED_BY(mutex_) = false;
+  uint64_t next_internal_ GUARDED_BY(mutex_) = uint64_t{1} << 62;    // uniques of the gate's own waiters
+  Loop::TimerId deadline_timer_ = Loop::kNoTimer;  // loop-only
+  BootTime deadline_armed_ = kNever;               // loop-only
+  Loop::TimerId sweep_timer_ = Loop::kNoTimer;     // loop-only
+  std::shared_ptr<bool> alive_;                    // posted callbacks look at it first
+};
+
+}  // namespace leasefs

@@ -1,0 +1,104 @@
+// The layout of the gate's surviving memory: a memfd that the keeper holds and never maps (ARCHITECTURE.md, "What survives").
+//
+// Sparse and of fixed virtual size; it grows page by page as records are used. Zeroed memory is a valid empty state. Everything that
+// can be derived (indexes, lists of children, use counts, free extents) is rebuilt on the heap at start, so a process killed at any
+// instruction leaves nothing half-done that matters: a record is written first and committed by one atomic store.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace leasefs {
+
+inline constexpr uint64_t kStateMagic = 0x31657461'74736c66;  // "flstate1"
+inline constexpr uint32_t kStateLayout = 1;
+
+inline constexpr uint32_t kMaxHandles = 1u << 18;         // descriptors open on the mount
+inline constexpr uint32_t kReopenMarks = 1u << 16;
+inline constexpr uint32_t kReleasedHandles = 1u << 12;
+inline constexpr uint32_t kMaxBackends = 16;
+inline constexpr uint64_t kBlobArea = uint64_t{1} << 30;  // bytes; the most that limits.memory may be
+inline constexpr uint32_t kSpareVersions = 1u << 16;      // beside one per name: superseded versions that descriptors hold
+
+enum class NodeKind : uint8_t { kNone, kStaticDirectory, kDirectory, kFile };
+
+struct NodeRecord {
+  uint32_t parent;
+  uint32_t name_offset;
+  uint16_t name_length;
+  NodeKind kind;
+  std::atomic<uint8_t> present;   // it has a name now; a node that is gone keeps its number for its return
+  std::atomic<uint32_t> listed;   // a directory: all names below it are here
+
+  // A file.
+  std::atomic<uint32_t> current;  // version slot + 1; 0: no bytes are held
+  std::atomic<uint32_t> version;  // number of its last version; 0: it was never published
+  std::atomic<uint64_t> size;     // of that version
+  std::byte mac[16];              // keyed, of that version's bytes, so that equal bytes stay one version
+  std::atomic<int64_t> changed_ns;  // wall clock
+
+  // A directory, as the secret of the same path. The backend's version number lies in the half that `publication` selects, so
+  // that one store commits both.
+  std::atomic<uint64_t> publication;
+  std::atomic<uint64_t> secret_version[2];
+  std::atomic<int64_t> fresh_until_ns;
+  std::atomic<int64_t> stale_until_ns;
+  std::atomic<int64_t> lease_end_ns;
+  std::atomic<int64_t> fetched_ns;
+};
+
+enum class VersionState : uint32_t { kFree, kStaged, kHeld };
+inline constexpr uint32_t kVersionGone = 1;      // staged: the key is not there any more
+inline constexpr uint32_t kVersionTooLarge = 2;  // over limits.value: no bytes
+
+struct VersionRecord {
+  std::atomic<VersionState> state;
+  uint32_t node;
+  uint32_t number;
+  uint32_t flags;
+  uint64_t publication;  // of the directory; meaningful while staged
+  uint64_t size;
+  uint64_t blob_offset;
+  uint32_t blob_length;  // sealed bytes; 0: none
+  uint32_t unused;
+  int64_t changed_ns;
+  std::byte mac[16];
+};
+
+struct HandleRecord {
+  std::atomic<uint64_t> handle;  // the unique of its OPEN; 0: free
+  uint32_t slot;                 // of the version that it reads
+  uint32_t node;
+  uint32_t inode_version;        // of the inode that it was opened on
+  uint32_t unused;
+};
+
+// A thread that was sent back with ESTALE: its next OPEN of the node is served, whatever inode it lands on (S8).
+struct ReopenMark {
+  std::atomic<uint64_t> key;  // tid << 32 | node; 0: free
+};
+
+struct BackendRecord {
+  std::atomic<uint64_t> name_hash;
+  std::atomic<uint64_t> generation;  // of the last change that was applied
+};
+
+struct StateCounters {
+  std::atomic<uint64_t> opens, denied, failed, fetches, publications, reopened;
+};
+
+struct StateHeader {
+  uint64_t magic;
+  uint32_t layout;
+  uint32_t node_capacity;
+  std::atomic<uint32_t> node_count;
+  std::atomic<uint32_t> released_next;
+  std::atomic<uint64_t> names_used;
+  StateCounters counters;
+  BackendRecord backends[kMaxBackends];
+};
+static_assert(sizeof(StateHeader) <= 4096);
+static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free);
+
+}  // namespace leasefs
