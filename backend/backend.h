@@ -26,7 +26,8 @@ class Backend {
   using ListReply = std::function<void(Result<std::vector<protocol::Entry>>)>;
   using ReadReply = std::function<void(Result<SecretVersion>)>;
 
-  // What the backend says by itself. Set once, before use.
+  // What the backend says by itself. Set once, before use. A backend that pushes changes calls on_changed and on_entry in the same
+  // turn of the loop in which Generation() rises.
   struct Events {
     std::function<void(const std::string& secret)> on_changed;       // a new version, or gone
     std::function<void(const std::string& directory, const protocol::Entry& entry, bool present)> on_entry;
@@ -35,7 +36,7 @@ class Backend {
   };
 
   virtual ~Backend() = default;
-  virtual void SetEvents(Events events) = 0;
+  virtual void SetEvents(Events events) = 0;  // may call on_health
 
   // Names below a directory ("" is the root): subfolders, and the keys of the secret at this path. kNotFound: neither.
   virtual void List(const std::string& directory, ListReply done) = 0;

@@ -1,0 +1,258 @@
+#include <algorithm>
+#include <unordered_set>
+#include <utility>
+
+#include "backend/protocol_codec.h"
+#include "backend/server_impl.h"
+#include "fs/base/log.h"
+#include "fs/base/strings.h"
+
+namespace leasefs {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr size_t kEntriesPartBytes = size_t{256} << 10;
+constexpr Duration kNotFoundRetry = seconds(3);
+constexpr Duration kAnswerRetry = seconds(5);
+constexpr Duration kFirstBackoff = milliseconds(500);  // S14, S18
+constexpr Duration kLastBackoff = seconds(30);
+constexpr size_t kPublishedBytes = 4 + kMaxPathBytes + 8 + 3 * 8 + 4;  // of Published, at most, without its fields
+
+BootTime Later(BootTime time, Duration by) {
+  return by < kNever - time ? time + by : kNever;
+}
+
+// Uniform in [0, bound].
+Duration RandomUpTo(Random& random, Duration bound) {
+  return Duration(static_cast<int64_t>(random.Below(static_cast<uint64_t>(std::max<int64_t>(bound.count(), 0)) + 1)));
+}
+
+// S17: an answer, after which a value that was known is known no longer. Anything else leaves it as it is.
+bool IsAnswer(ErrorKind kind) {
+  return kind == ErrorKind::kNotFound || kind == ErrorKind::kDenied || kind == ErrorKind::kRevoked ||
+         kind == ErrorKind::kExpired || kind == ErrorKind::kTooLarge;
+}
+
+bool IsValidEntry(const protocol::Entry& entry) {
+  if (entry.kind == protocol::EntryKind::kKey) return protocol::IsValidKey(entry.name);
+  return !entry.name.empty() && entry.name.find('/') == std::string::npos && protocol::IsValidPath(entry.name);
+}
+
+// Makes of what a backend gave what a Published may carry, or says why it cannot be shown.
+Status Fit(SecretVersion& version, uint64_t value_bytes) {
+  if (version.version == 0) return Error(ErrorKind::kRemote, "the backend gave no version number");
+  size_t frame_bytes = kPublishedBytes;
+  size_t secret_bytes = 0;
+  std::unordered_set<std::string_view> keys;
+  for (protocol::Field& field : version.fields) {
+    if (!protocol::IsValidKey(field.key))
+      return Error(ErrorKind::kRemote, "the backend gave a key whose name is not acceptable");
+    if (!keys.insert(field.key).second) return Error(ErrorKind::kRemote, "the backend gave the same key twice");
+    if (field.too_large || field.value.size() > std::min<uint64_t>(value_bytes, kHardMaxValueBytes)) {
+      field.too_large = true;
+      field.value.Clear();
+    }
+    secret_bytes += field.value.size();
+    frame_bytes += 4 + field.key.size() + 1 + 4 + field.value.size();
+  }
+  if (keys.size() > kMaxKeysPerSecret || secret_bytes > kMaxSecretBytes || frame_bytes > kMaxFramePayload) {
+    return Error(ErrorKind::kTooLarge,
+                 StrCat("the secret has ", keys.size(), " keys and ", secret_bytes, " bytes of values; at most ",
+                        kMaxKeysPerSecret, " and ", kMaxSecretBytes, " can be shown: split it"));
+  }
+  return Ok();
+}
+
+}  // namespace
+
+void BackendServer::Impl::OnList(const std::string& directory) {
+  Flight& flight = directories[directory].flight;
+  flight.asked_by = connection_id;
+  if (!flight.running) StartList(directory);
+}
+
+void BackendServer::Impl::StartList(const std::string& directory) {
+  Flight& flight = directories[directory].flight;
+  flight.running = true;
+  flight.repeat = false;
+  backend.List(directory, [weak = weak_from_this(), directory](Result<std::vector<protocol::Entry>> result) {
+    if (auto self = weak.lock()) self->OnListed(directory, std::move(result));
+  });
+}
+
+void BackendServer::Impl::OnListed(const std::string& name, Result<std::vector<protocol::Entry>> result) {
+  Directory& directory = directories[name];
+  directory.flight.running = false;
+  if (directory.flight.repeat) return StartList(name);
+  bool asked = Asked(directory.flight);
+  directory.flight.asked_by = 0;
+  directory.listed = result.ok() && (asked || directory.listed);
+  if (result.ok()) {
+    directory.flight.outages = 0;
+    if (asked) SendEntries(name, std::move(*result));
+  } else {
+    BootTime retry_at = RetryAt(result.error().kind(), directory.flight);
+    if (asked) SendFailed(protocol::Failed::What::kDirectory, name, result.error(), retry_at);
+  }
+  if (!directory.listed && directory.flight.outages == 0) directories.erase(name);
+}
+
+void BackendServer::Impl::SendEntries(const std::string& directory, std::vector<protocol::Entry> entries) {
+  size_t all = entries.size();
+  std::erase_if(entries, [](const protocol::Entry& entry) { return !IsValidEntry(entry); });
+  if (entries.size() < all) {
+    LogWarning(StrCat(all - entries.size(), " names in '", Printable(directory),
+                      "' cannot be shown: they are no names of a path"));
+  }
+  protocol::Entries part{directory, false, {}};
+  size_t bytes = 0;
+  for (protocol::Entry& entry : entries) {
+    size_t size = protocol::EncodedBytes(entry);
+    if (bytes + size > kEntriesPartBytes && !part.entries.empty()) {
+      Send(part);
+      part.entries.clear();
+      bytes = 0;
+    }
+    bytes += size;
+    part.entries.push_back(std::move(entry));
+  }
+  part.last = true;
+  Send(part);
+}
+
+void BackendServer::Impl::OnWant(const std::string& name, uint64_t known_version, bool refresh) {
+  ++figures.wants;
+  Secret& secret = secrets[name];
+  secret.wanted = true;
+  bool current = secret.version != 0 && loop.Now() < secret.freshness.fresh_until;
+  if (current && !refresh && !secret.flight.running && secret.version == known_version) {
+    secret.told_version = known_version;
+    secret.changed_sequence = 0;
+    return Send(protocol::Unchanged{name, known_version, secret.freshness});
+  }
+  bool first = !Asked(secret.flight);
+  secret.known_version = first || secret.known_version == known_version ? known_version : 0;
+  secret.flight.asked_by = connection_id;
+  if (!secret.flight.running) return StartRead(name);
+  if (refresh) secret.flight.repeat = true;  // what is under way was asked before
+}
+
+void BackendServer::Impl::OnIdle(const std::string& name) {
+  auto found = secrets.find(name);
+  if (found == secrets.end()) return;
+  found->second.wanted = false;
+  found->second.told_version = 0;
+  ForgetIfUnused(name);
+}
+
+void BackendServer::Impl::ForgetIfUnused(const std::string& name) {
+  auto found = secrets.find(name);
+  if (found == secrets.end() || found->second.wanted || found->second.flight.running) return;
+  loop.Cancel(found->second.timer);
+  secrets.erase(found);
+}
+
+void BackendServer::Impl::StartRead(const std::string& name) {
+  Secret& secret = secrets[name];
+  secret.flight.running = true;
+  secret.flight.repeat = false;
+  loop.Cancel(std::exchange(secret.timer, Loop::kNoTimer));
+  ++figures.reads;
+  backend.Read(name, [weak = weak_from_this(), name](Result<SecretVersion> result) {
+    if (auto self = weak.lock()) self->OnRead(name, std::move(result));
+  });
+}
+
+void BackendServer::Impl::OnRead(const std::string& name, Result<SecretVersion> result) {
+  Secret& secret = secrets[name];
+  secret.flight.running = false;
+  if (secret.flight.repeat) return StartRead(name);
+  Status fit = result.ok() ? Fit(*result, options.value_bytes) : Ok();
+  if (result.ok() && fit.ok()) {
+    OnVersion(name, secret, std::move(*result));
+  } else {
+    OnReadFailed(name, secret, result.ok() ? fit.error() : result.error());
+  }
+  ForgetIfUnused(name);
+}
+
+void BackendServer::Impl::OnVersion(const std::string& name, Secret& secret, SecretVersion version) {
+  secret.version = version.version;
+  secret.freshness = FreshnessFor(version);
+  secret.flight.outages = 0;
+  bool asked = Asked(secret.flight);
+  secret.flight.asked_by = 0;
+  uint64_t believed = std::exchange(secret.told_version, version.version);
+  if (asked) {
+    secret.changed_sequence = 0;
+    if (secret.known_version == version.version) {
+      Send(protocol::Unchanged{name, version.version, secret.freshness});
+    } else {
+      Send(protocol::Published{name, version.version, secret.freshness, std::move(version.fields)});
+    }
+  } else if (!secret.wanted || believed == 0) {
+    secret.told_version = 0;  // whoever asked is gone, and nobody holds it
+  } else if (believed != version.version) {
+    SendChanged(name);
+  } else {
+    Send(protocol::Unchanged{name, version.version, secret.freshness});
+  }
+  Revalidate(name, secret, secret.freshness.fresh_until);
+}
+
+void BackendServer::Impl::OnReadFailed(const std::string& name, Secret& secret, const Error& error) {
+  BootTime retry_at = RetryAt(error.kind(), secret.flight);
+  bool asked = Asked(secret.flight);
+  secret.flight.asked_by = 0;
+  if (asked) SendFailed(protocol::Failed::What::kSecret, name, error, retry_at);
+  if (!IsAnswer(error.kind())) return Revalidate(name, secret, retry_at);
+  bool held = secret.told_version != 0;
+  secret.version = 0;
+  secret.told_version = 0;
+  if (asked) secret.changed_sequence = 0;
+  if (!asked && held) SendChanged(name);
+}
+
+void BackendServer::Impl::SendFailed(protocol::Failed::What what, const std::string& path, const Error& error,
+                                     BootTime retry_at) {
+  Send(protocol::Failed{what, path, error.kind(), error.message(), retry_at});
+}
+
+// S17: in the background, while fs holds it. A backend that pushes changes tells.
+void BackendServer::Impl::Revalidate(const std::string& name, Secret& secret, BootTime when) {
+  loop.Cancel(std::exchange(secret.timer, Loop::kNoTimer));
+  if (backend.PushesChanges() || !secret.wanted || secret.told_version == 0) return;
+  secret.timer = loop.At(when, [weak = weak_from_this(), name] {
+    auto self = weak.lock();
+    if (!self) return;
+    Secret& due = self->secrets[name];
+    due.timer = Loop::kNoTimer;
+    if (!due.flight.running) self->StartRead(name);
+  });
+}
+
+protocol::Freshness BackendServer::Impl::FreshnessFor(const SecretVersion& version) {
+  if (backend.PushesChanges()) return {kNever, kNever, version.lease_end};
+  Duration tenth = options.ttl / 10;
+  BootTime fresh_until = Later(loop.Now(), options.ttl - tenth + RandomUpTo(loop.random(), 2 * tenth));
+  BootTime stale_until = Later(fresh_until, options.max_stale);
+  return {std::min(fresh_until, version.lease_end), std::min(stale_until, version.lease_end), version.lease_end};
+}
+
+BootTime BackendServer::Impl::RetryAt(ErrorKind kind, Flight& flight) {
+  bool tells = backend.PushesChanges();  // when there is something new
+  if (IsAnswer(kind)) {
+    flight.outages = 0;
+    if (tells) return {};
+    return loop.Now() + (kind == ErrorKind::kNotFound ? kNotFoundRetry : kAnswerRetry);
+  }
+  if (kind == ErrorKind::kLocked && tells) return {};
+  // S18: full jitter, so that those who failed together do not come back together.
+  Duration ceiling = std::min(kLastBackoff, kFirstBackoff * (int64_t{1} << std::min(flight.outages, 6)));
+  ++flight.outages;
+  return loop.Now() + RandomUpTo(loop.random(), ceiling);
+}
+
+}  // namespace leasefs
