@@ -1,9 +1,9 @@
 // InodeNotifier: tells the kernel to drop an inode's pages and attributes, from a thread of its own.
 //
-// Made before the gate, which holds it as its Notifier, and given to the session, which starts and stops the thread. What is queued
-// before Start or after Stop waits. The queue is bounded and an inode that waits in it is not queued twice; when it is full the
-// newest is dropped and counted. No lock is held while the kernel is told: it may wait for a READ that is being answered.
-// Thread-safe; InvalidateInode never blocks and may be called under any lock (leaf rank).
+// Made before the gate, which holds it as its Notifier, and given to the session, which starts and stops the thread.
+// What is queued before Start or after Stop waits. The queue is bounded and an inode that waits in it is not queued
+// twice; when it is full the newest is dropped and counted. No lock is held while the kernel is told: it may wait for a
+// READ that is being answered. Thread-safe; InvalidateInode never blocks and may be called under any lock (leaf rank).
 #pragma once
 
 #include <atomic>
@@ -28,7 +28,7 @@ class InodeNotifier : public Notifier {
     uint64_t told = 0;       // the kernel knew the inode
     uint64_t forgotten = 0;  // -ENOENT
     uint64_t failed = 0;
-    uint64_t dropped = 0;    // the queue was full
+    uint64_t dropped = 0;  // the queue was full
   };
 
   explicit InodeNotifier(size_t max_queued = kMaxQueued) : max_queued_(max_queued) {}

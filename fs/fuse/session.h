@@ -1,9 +1,11 @@
-// FuseSession: a libfuse low-level session over a /dev/fuse that somebody else holds, which can be taken over from a process that died.
+// FuseSession: a libfuse low-level session over a /dev/fuse that somebody else holds, which can be taken over from a
+// process that died.
 //
-// Reads requests into slots of surviving memory, hands them to the gate and writes the replies. Owned by main; the gate, the loop, the
-// notifier, the device and the memory outlive it. Order: Create, Recover (answers what a predecessor had read and not answered),
-// Start, Stop. Create, Recover, Start, Stop and the destructor on one thread; the rest from any thread. It may be destroyed only
-// when the gate makes no call any more; requests that still wait then stay in the memory for a successor.
+// Reads requests into slots of surviving memory, hands them to the gate and writes the replies. Owned by main; the
+// gate, the loop, the notifier, the device and the memory outlive it. Order: Create, Recover (answers what a
+// predecessor had read and not answered), Start, Stop. Create, Recover, Start, Stop and the destructor on one thread;
+// the rest from any thread. It may be destroyed only when the gate makes no call any more; requests that still wait
+// then stay in the memory for a successor.
 #pragma once
 
 #include <array>
@@ -49,12 +51,13 @@ class FuseSession {
   static constexpr size_t kMaxWorkers = 16;
 
   struct Options {
-    int device_fd = -1;                  // /dev/fuse (blocking), or a SOCK_SEQPACKET socket in tests; stays the caller's
-    std::span<std::byte> slots_memory;   // SlotsMemoryBytes(), page-aligned, zeros or what a predecessor left
-    const Loop& loop;                    // for the time only
+    int device_fd = -1;                 // /dev/fuse (blocking), or a SOCK_SEQPACKET socket in tests; stays the caller's
+    std::span<std::byte> slots_memory;  // SlotsMemoryBytes(), page-aligned, zeros or what a predecessor left
+    const Loop& loop;                   // for the time only
     Gate& gate;
     InodeNotifier& notifier;
-    std::function<void()> on_over;       // may be empty; once, on a worker's thread: the mount is gone, nothing more will come
+    std::function<void()>
+        on_over;  // may be empty; once, on a worker's thread: the mount is gone, nothing more will come
   };
   struct OperationCounts {
     uint64_t count = 0;
@@ -62,10 +65,10 @@ class FuseSession {
   };
   struct Counters {
     std::array<OperationCounts, kOperationCount> operations;
-    uint64_t replayed = 0;    // requests of a predecessor that were run again
-    uint64_t given_up = 0;    // answered EIO, since running them ended the process too often
-    uint64_t malformed = 0;   // refused before anything looked into them
-    uint64_t parked = 0;      // waiting now
+    uint64_t replayed = 0;   // requests of a predecessor that were run again
+    uint64_t given_up = 0;   // answered EIO, since running them ended the process too often
+    uint64_t malformed = 0;  // refused before anything looked into them
+    uint64_t parked = 0;     // waiting now
     uint64_t parked_ever = 0;
     uint64_t park_refused = 0;  // no record was free
     InodeNotifier::Counts notifier;
@@ -77,8 +80,8 @@ class FuseSession {
   FuseSession(const FuseSession&) = delete;
   FuseSession& operator=(const FuseSession&) = delete;
 
-  // Runs the recorded INIT again, then what a predecessor had read and not answered: parked requests, slots, interrupts. A request
-  // that is here for the fourth time is answered EIO. On fresh memory it does nothing.
+  // Runs the recorded INIT again, then what a predecessor had read and not answered: parked requests, slots,
+  // interrupts. A request that is here for the fourth time is answered EIO. On fresh memory it does nothing.
   Status Recover();
   // Starts `workers` threads (1..kMaxWorkers) and the notifier.
   Status Start(size_t workers);

@@ -1,0 +1,5 @@
+// libfuse's header, of the version that we are written for.
+#pragma once
+
+#define FUSE_USE_VERSION 314
+#include <fuse_lowlevel.h>
