@@ -1,0 +1,191 @@
+#include <cstdlib>
+
+#include "fs/base/log.h"
+#include "fs/base/strings.h"
+#include "fs/config/config_codec.h"
+#include "fs/keeper/keeper.h"
+#include "fs/keeper/log_lines.h"
+#include "fs/keeper/memory_files.h"
+#include "fs/keeper/process_limits.h"
+#include "fs/keeper/run_files.h"
+
+namespace leasefs {
+
+SupervisedChild::Events Keeper::FsEvents() {
+  SupervisedChild::Events events;
+  events.prepare = [this](UniqueFd keeper_socket) {
+    return FsSpec(holdings_, reload_.running(), reload_.generation(), options_.child_executable,
+                  std::move(keeper_socket));
+  };
+  events.on_started = [this] {
+    for (Store& store : stores_) Connect(store);
+  };
+  events.on_ready = [this] {
+    if (announced_) LogInfo("fs serves again");
+    fs_was_ready_ = true;
+    AnnounceIfReady(false);
+    reload_.OnFsReady();
+  };
+  events.on_message = [this](const ChildMessage& message) { OnFsMessage(message); };
+  events.on_pong = [this] { service_manager_.Alive(loop_->Now()); };
+  events.on_death = [this](const std::string& how) { OnFsDeath(how); };
+  return events;
+}
+
+SupervisedChild::Events Keeper::StoreEvents(const std::string& backend) {
+  SupervisedChild::Events events;
+  events.prepare = [this, backend](UniqueFd keeper_socket) -> Result<ChildSpec> {
+    return StoreSpec(holdings_, reload_.running(), FindBackend(backend), options_.child_executable,
+                     std::move(keeper_socket));
+  };
+  events.on_started = [this, backend] { Connect(FindStore(backend)); };
+  events.on_ready = [this] { AnnounceIfReady(false); };
+  events.on_message = [this, backend](const ChildMessage& message) {
+    OnStoreMessage(*FindStore(backend).child, message);
+  };
+  events.on_pong = [] {};
+  events.on_death = [this, backend](const std::string& how) { OnStoreDeath(*FindStore(backend).child, how); };
+  return events;
+}
+
+void Keeper::OnFsDeath(const std::string& how) {
+  reload_.OnFsDeath();
+  if (stopping_) return StopIfAllDead();
+  if (!fs_was_ready_) {
+    std::string reason = fs_->status().empty() ? how : fs_->status();
+    LogError(StrCat("fs cannot start: ", reason));
+    service_manager_.SetStatus(StrCat("fs cannot start: ", reason));
+    return BeginStop(kExitFailure);
+  }
+  LogWarning(StrCat("fs ended (", how, "): its successor takes over"));
+}
+
+void Keeper::OnStoreDeath(const SupervisedChild& child, const std::string& how) {
+  if (stopping_) return StopIfAllDead();
+  LogWarning(StrCat(child.name(), " ended (", how, "): it is started again"));
+}
+
+void Keeper::OnFsMessage(const ChildMessage& message) {
+  if (message.type == ChildMessageType::kReloadRequest) return reload_.Request(message.number);
+  if (message.type == ChildMessageType::kConfigResult) return reload_.OnResult(message.number, message.text);
+  TellStatus();
+}
+
+void Keeper::OnStoreMessage(SupervisedChild& child, const ChildMessage& message) {
+  if (message.type == ChildMessageType::kReloadRequest) {
+    LogError(StrCat(child.name(), ": a backend asks for nothing: it is killed"));
+    return child.Kill();
+  }
+  if (message.type == ChildMessageType::kConfigResult && !message.text.empty()) {
+    LogError(StrCat(child.name(), " did not take the configuration over: ", message.text));
+  }
+  TellStatus();
+}
+
+void Keeper::Connect(Store& store) {
+  if (!fs_->running() || !store.child->running()) return;
+  auto pair = MakeStreamPair();
+  if (!pair.ok()) return LogError(StrCat("connecting fs and ", store.child->name(), ": ", pair.error().message()));
+  fs_->Send(ChildMessage::Make(ChildMessageType::kPeer, 0, store.backend, std::move(pair->first)));
+  store.child->Send(ChildMessage::Make(ChildMessageType::kPeer, 0, store.backend, std::move(pair->second)));
+}
+
+void Keeper::AnnounceIfReady(bool out_of_time) {
+  if (announced_ || stopping_ || !fs_->ready()) return;
+  bool all_ready = true;
+  for (const Store& store : stores_) all_ready = all_ready && store.child->ready();
+  if (!all_ready && !out_of_time) return;
+  announced_ = true;
+  service_manager_.Ready(StatusText());
+  LogInfo(StatusText());
+}
+
+void Keeper::TellStatus() {
+  if (announced_ && !stopping_) service_manager_.SetStatus(StatusText());
+}
+
+std::string Keeper::StatusText() const {
+  std::string text = StrCat("serving ", holdings_.mount->path(), ", configuration ", reload_.generation());
+  for (const Store& store : stores_) {
+    const std::string& status = store.child->status();
+    if (!store.child->ready()) {
+      text += StrCat("; ", store.child->name(), ": not ready");
+    } else if (!status.empty()) {
+      text += StrCat("; ", store.child->name(), ": ", status);
+    }
+  }
+  return text;
+}
+
+const BackendOptions& Keeper::FindBackend(const std::string& name) const {
+  for (const BackendOptions& backend : reload_.running().backends) {
+    if (backend.name == name) return backend;
+  }
+  std::abort();  // backends do not come and go by a reload
+}
+
+Keeper::Store& Keeper::FindStore(const std::string& backend) {
+  for (Store& store : stores_) {
+    if (store.backend == backend) return store;
+  }
+  std::abort();
+}
+
+Reload::Events Keeper::ReloadEvents() {
+  Reload::Events events;
+  events.load = [this] { return LoadNewConfig(); };
+  events.offer = [this](const Config& config, uint64_t generation) { OfferToFs(config, generation); };
+  events.adopted = [this](const Config& config) { OnAdopted(config); };
+  events.finished = [this](const std::vector<uint64_t>& numbers, const std::string& error) {
+    OnReloadFinished(numbers, error);
+  };
+  return events;
+}
+
+// With everything that can fail, so that nothing can once fs has agreed.
+Result<Config> Keeper::LoadNewConfig() {
+  service_manager_.Reloading();
+  LEASEFS_ASSIGN_OR_RETURN(config, LoadConfig(options_.config_path, accounts_));
+  next_audit_file_.reset();
+  if (config.audit.file == reload_.running().audit.file) return std::move(config);
+  next_audit_file_.emplace();
+  if (!config.audit.file.empty()) {
+    LEASEFS_ASSIGN_OR_RETURN(file, OpenAuditFile(config.audit.file));
+    next_audit_file_ = std::move(file);
+  }
+  return std::move(config);
+}
+
+void Keeper::OfferToFs(const Config& config, uint64_t generation) {
+  auto memory = MakeSealedMemory("leasefs-config", EncodeForFs(config).Expose());
+  if (!memory.ok()) return reload_.OnResult(generation, memory.error().message());
+  fs_->Send(ChildMessage::Make(ChildMessageType::kConfig, generation, "", std::move(*memory)));
+}
+
+void Keeper::OnAdopted(const Config& config) {
+  CheckKernelRequestTimeout(config.limits.deadline);
+  for (const std::string& warning : config.warnings) LogWarning(warning);
+  if (next_audit_file_) UseAuditFile(std::move(*next_audit_file_));
+  next_audit_file_.reset();
+  for (Store& store : stores_) {
+    SecretBuffer part = EncodeForStore(FindBackend(store.backend), config.limits);
+    auto memory = MakeSealedMemory("leasefs-config", part.Expose());
+    if (memory.ok())
+      store.child->Send(ChildMessage::Make(ChildMessageType::kConfig, reload_.generation(), "", std::move(*memory)));
+  }
+}
+
+void Keeper::OnReloadFinished(const std::vector<uint64_t>& numbers, const std::string& error) {
+  if (stopping_) return;
+  for (uint64_t number : numbers) fs_->Send(ChildMessage::Make(ChildMessageType::kReloadResult, number, error));
+  if (error.empty()) {
+    LogInfo(StrCat("configuration ", reload_.generation(), " is in force"));
+    service_manager_.Ready(StatusText());
+    return;
+  }
+  LogErrorLines(error);
+  LogError("the configuration was not loaded: nothing was changed");
+  service_manager_.Ready(StrCat("configuration not loaded: ", error, "; ", StatusText()));
+}
+
+}  // namespace leasefs
