@@ -3,15 +3,16 @@
 
 #include <sys/types.h>
 
-#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "fs/base/result.h"
 
 namespace leasefs {
 
-// From the request's header. fsuid and fsgid of the calling thread. SECURITY: uid 0 with tid 0 is "unknown", never root, and
-// 0xffffffff is an identity that could not be mapped; known() is false for both and such callers are denied (S21).
+// From the request's header. fsuid and fsgid of the calling thread. SECURITY: uid 0 with tid 0 is "unknown", never
+// root, and 0xffffffff is an identity that could not be mapped; known() is false for both and such callers are denied
+// (S21).
 struct Caller {
   uid_t uid = 0;
   gid_t gid = 0;
@@ -19,13 +20,14 @@ struct Caller {
   bool known() const { return tid != 0 && uid != static_cast<uid_t>(-1) && gid != static_cast<gid_t>(-1); }
 };
 
-// Reads a caller's supplementary groups. Only valid between a request and its reply: then the thread cannot end, so that its
-// id cannot be used again. Any thread; does a few system calls on procfs, which do not block on the network or the mount.
+// Reads a caller's supplementary groups. Only valid between a request and its reply: then the thread cannot end, so
+// that its id cannot be used again. Any thread; does a few system calls on procfs, which do not block on the network
+// or the mount.
 class GroupReader {
  public:
   virtual ~GroupReader() = default;
-  // Sorted, without duplicates, without the caller's gid being added. kDenied when procfs does not know the thread or its fsuid and fsgid
-  // are not those of the request.
+  // Sorted, without duplicates, without the caller's gid being added. kDenied when procfs does not know the thread or
+  // its fsuid and fsgid are not those of the request.
   virtual Result<std::vector<gid_t>> Groups(const Caller& caller) const = 0;
 };
 
@@ -39,7 +41,8 @@ class ProcGroupReader : public GroupReader {
   int procfs_;
 };
 
-// The parser, for tests and fuzzing. kDenied for anything that is not a complete status text or names another fsuid or fsgid.
+// The parser, for tests and fuzzing. kDenied for anything that is not a complete status text or names another fsuid
+// or fsgid.
 Result<std::vector<gid_t>> ParseStatusGroups(std::string_view status, const Caller& caller);
 
 }  // namespace leasefs

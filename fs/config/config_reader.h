@@ -1,9 +1,8 @@
 // Reads the TOML configuration. All or nothing (S24): a Config, or every error found, each with file:line:column.
 #pragma once
 
-#include <functional>
+#include <optional>
 #include <string>
-#include <vector>
 
 #include "fs/base/result.h"
 #include "fs/config/options.h"
@@ -14,17 +13,26 @@ namespace leasefs {
 class AccountDatabase {
  public:
   virtual ~AccountDatabase() = default;
-  virtual std::optional<RuleUser> User(const std::string& name) const = 0;   // also "#1000"-less numbers given as TOML integers
+  virtual std::optional<RuleUser> User(const std::string& name) const = 0;
   virtual std::optional<RuleGroup> Group(const std::string& name) const = 0;
+  // A number need not be in the database: containers have users of their own. Such a user's primary group is taken to
+  // have the same number; it is only shown (S5), since mode 0400 gives a group nothing.
+  virtual RuleUser UserByNumber(uid_t uid) const;
+  virtual RuleGroup GroupByNumber(gid_t gid) const;
 };
+// May block on the name service. Any thread.
 const AccountDatabase& SystemAccounts();
 
 struct ConfigFileRules {
-  bool check_owner = true;           // refuse files that others than root may write; off for tests that are not root
+  // Refuse files that others than root may write; off for tests that are not root.
+  bool check_owner = true;
+  // Refuse when a store's key file is not there or others may read it. For the daemon; not for what makes the file.
+  bool check_key_files = false;
 };
 
-// `path` and, in lexical order, `conf.d/*.toml` beside it; arrays of tables append, any other key given twice is an error.
-// Blocks on file I/O. Error: kInvalid; the message has one line for each problem, "FILE:LINE:COLUMN: what: what to do".
+// `path` and, in lexical order, `conf.d/*.toml` beside it; arrays of tables append, any other key given twice is an
+// error. Blocks on file I/O. Error: kInvalid; the message has one line for each problem, "FILE:LINE:COLUMN: what:
+// what to do".
 Result<Config> LoadConfig(const std::string& path, const AccountDatabase& accounts, const ConfigFileRules& rules = {});
 // One file from memory; for tests, fuzzing and documents.
 Result<Config> ParseConfig(const std::string& text, const std::string& file_name, const AccountDatabase& accounts);

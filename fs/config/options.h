@@ -1,4 +1,5 @@
-// What the configuration file says, checked and with every name resolved to a number. Values only: no state, no statistics.
+// What the configuration file says, checked and with every name resolved to a number. Values only: no state, no
+// statistics.
 //
 // LoadConfig (config_reader.h) makes one of these or an error that names file, line and column; nothing in between. The
 // keeper hands each child only its part (config_codec.h).
@@ -45,7 +46,7 @@ struct MemoryOptions {                                  // [memory]
   bool require_lock = false;
 };
 
-struct KeySource {                                      // key = { file = … } | { credential = … } | { passphrase = true }
+struct KeySource {                                      // key = { file = … } and the like, one of these
   enum class Kind : uint8_t { kFile, kCredential, kPassphrase };
   Kind kind = Kind::kPassphrase;
   std::string name;                                     // path or credential name
@@ -89,7 +90,7 @@ struct RuleGroup {
   std::string name;
 };
 struct AllowRule {                                      // [[allow]]: AND inside, OR across rules; at least one selector
-  std::string path;                                     // pattern on the mount: "*" one component, "**" any number, also within one ("tls-*")
+  std::string path;                                     // pattern on the mount: "web/tls-*", "web/**"; see path_pattern.h
   std::vector<RuleUser> users;                          // any of
   std::vector<RuleGroup> groups;                        // any of, effective or supplementary
   SourceLocation where;
@@ -107,7 +108,7 @@ struct Config {
   std::vector<BackendOptions> backends;
   std::vector<TreeOptions> trees;
   std::vector<AllowRule> rules;
-  std::vector<std::string> warnings;                    // for check-config: rules that can never match, "**" over everything
+  std::vector<std::string> warnings;                    // for check-config: rules that can never match, …
 };
 
 }  // namespace leasefs

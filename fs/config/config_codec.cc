@@ -1,0 +1,241 @@
+// fs part:    "LFC" version, then the members of Config in their order; strings and lists have their 32-bit length
+//             first.
+// store part: "LFS" version, then the members of StorePart.
+#include "fs/config/config_codec.h"
+
+#include <algorithm>
+
+#include "fs/base/codec.h"
+#include "fs/config/bounds.h"
+#include "fs/config/paths.h"
+
+namespace leasefs {
+namespace {
+
+constexpr uint32_t kFsMagic = 0x0143464c;     // "LFC" 1
+constexpr uint32_t kStoreMagic = 0x0153464c;  // "LFS" 1
+constexpr size_t kMaxWarnings = 1000;
+constexpr size_t kMaxWarningBytes = 4096;
+
+// Writing and reading are one description: `Members` visits a struct's members with either of these. What a Write
+// refuses to be wrong about, a Read checks.
+class Write {
+ public:
+  void Text(std::string& value, size_t /*max*/) { out_.String(value); }
+  void Flag(bool& value) { out_.Bool(value); }
+  template <class T>
+  void Number(T& value, T /*min*/, T /*max*/) {
+    out_.U64(static_cast<uint64_t>(value));
+  }
+  void Time(std::chrono::milliseconds& value, std::chrono::milliseconds, std::chrono::milliseconds) {
+    out_.I64(value.count());
+  }
+  template <class E>
+  void Choice(E& value, E /*last*/) {
+    out_.U8(static_cast<uint8_t>(value));
+  }
+  template <class T, class Each>
+  void List(std::vector<T>& values, size_t /*max*/, Each each) {
+    out_.U32(static_cast<uint32_t>(values.size()));
+    for (T& value : values) each(*this, value);
+  }
+  void Require(bool /*holds*/) {}
+  SecretBuffer Take() && { return std::move(out_).Take(); }
+
+ private:
+  Writer out_;
+};
+
+class Read {
+ public:
+  explicit Read(std::span<const std::byte> bytes) : in_(bytes) {}
+
+  void Text(std::string& value, size_t max) { value = in_.String(max); }
+  void Flag(bool& value) { value = in_.Bool(); }
+  template <class T>
+  void Number(T& value, T min, T max) {
+    uint64_t number = in_.U64();
+    Require(number >= static_cast<uint64_t>(min) && number <= static_cast<uint64_t>(max));
+    value = static_cast<T>(number);
+  }
+  void Time(std::chrono::milliseconds& value, std::chrono::milliseconds min, std::chrono::milliseconds max) {
+    value = std::chrono::milliseconds(in_.I64());
+    Require(value >= min && value <= max);
+  }
+  template <class E>
+  void Choice(E& value, E last) {
+    value = in_.Enum(last);
+  }
+  template <class T, class Each>
+  void List(std::vector<T>& values, size_t max, Each each) {
+    uint32_t count = in_.U32();
+    Require(count <= max);
+    for (uint32_t i = 0; i < count && in_.ok(); ++i) each(*this, values.emplace_back());
+  }
+  void Require(bool holds) {
+    if (!holds) in_.Fail();
+  }
+  bool AtEnd() const { return in_.AtEnd(); }
+
+ private:
+  Reader in_;
+};
+
+constexpr uint32_t kAnyNumber = UINT32_MAX;
+
+template <class Codec>
+void Members(Codec& codec, SourceLocation& where) {
+  codec.Text(where.file, bounds::kFilePathBytes);
+  codec.Number(where.line, 0u, kAnyNumber);
+  codec.Number(where.column, 0u, kAnyNumber);
+}
+
+template <class Codec>
+void Members(Codec& codec, LimitOptions& limits) {
+  codec.Time(limits.deadline, bounds::kDeadlineMin, bounds::kDeadlineMax);
+  codec.Number(limits.waiting_secrets_per_uid, bounds::kWaitingMin, bounds::kWaitingMax);
+  codec.Number(limits.value_bytes, bounds::kValueMin, uint64_t{kHardMaxValueBytes});
+  codec.Number(limits.memory_bytes, bounds::kMemoryMin, bounds::kMemoryMax);
+  codec.Number(limits.names, bounds::kNamesMin, bounds::kNamesMax);
+}
+
+template <class Codec>
+void Members(Codec& codec, AuditOptions& audit) {
+  codec.Flag(audit.required);
+  codec.Text(audit.file, bounds::kFilePathBytes);
+  codec.Flag(audit.syslog);
+  codec.Text(audit.syslog_socket, bounds::kSocketPathBytes);
+}
+
+template <class Codec>
+void Members(Codec& codec, BackendOptions& backend) {
+  codec.Text(backend.name, bounds::kBackendNameBytes);
+  codec.Require(!backend.name.empty());
+  Members(codec, backend.where);
+}
+
+// A number that may be absent.
+template <class Codec>
+void Optional(Codec& codec, std::optional<uint32_t>& value, uint32_t max) {
+  bool given = value.has_value();
+  uint32_t number = value.value_or(0);
+  codec.Flag(given);
+  if (given) codec.Number(number, 0u, max);
+  value = given ? std::optional(number) : std::nullopt;
+}
+
+template <class Codec>
+void Members(Codec& codec, TreeOptions& tree) {
+  codec.Text(tree.path, bounds::kMountPathBytes);
+  codec.Text(tree.backend, bounds::kBackendNameBytes);
+  codec.Text(tree.source, kMaxPathBytes);
+  codec.Require(!TreePathFault(tree.path) && !BackendPathFault(tree.source));
+  codec.Time(tree.ttl, bounds::kTtlMin, bounds::kTtlMax);
+  codec.Time(tree.max_stale, bounds::kMaxStaleMin, bounds::kMaxStaleMax);
+  codec.Time(tree.keep, bounds::kKeepMin, bounds::kKeepMax);
+  codec.Flag(tree.hidden);
+  codec.Flag(tree.page_cache);
+  Optional(codec, tree.owner, kAnyNumber - 1);
+  Optional(codec, tree.group, kAnyNumber - 1);
+  Optional(codec, tree.mode, 0444);
+  codec.Require((tree.mode.value_or(0400) & ~mode_t{0044}) == 0400);
+  codec.Choice(tree.errors, ErrnoStyle::kPosix);
+  Members(codec, tree.where);
+}
+
+template <class Codec>
+void Members(Codec& codec, AllowRule& rule) {
+  codec.Text(rule.path, bounds::kMountPathBytes);
+  codec.Require(!PatternFault(rule.path));
+  codec.List(rule.users, bounds::kAccountsPerRule, [](Codec& each, RuleUser& user) {
+    each.Number(user.uid, 0u, kAnyNumber - 1);
+    each.Number(user.primary_group, 0u, kAnyNumber);
+    each.Text(user.name, bounds::kAccountNameBytes);
+  });
+  codec.List(rule.groups, bounds::kAccountsPerRule, [](Codec& each, RuleGroup& group) {
+    each.Number(group.gid, 0u, kAnyNumber - 1);
+    each.Text(group.name, bounds::kAccountNameBytes);
+  });
+  // SECURITY: a rule without a selector would match everybody.
+  codec.Require(!rule.users.empty() || !rule.groups.empty());
+  Members(codec, rule.where);
+}
+
+template <class Codec>
+void Members(Codec& codec, Config& config) {
+  uint32_t magic = kFsMagic;
+  codec.Number(magic, kFsMagic, kFsMagic);
+  codec.Text(config.mount, bounds::kFilePathBytes);
+  codec.Text(config.run_directory, bounds::kRunDirectoryBytes);
+  codec.Require(!AbsolutePathFault(config.mount) && !AbsolutePathFault(config.run_directory));
+  codec.Text(config.user, bounds::kAccountNameBytes);
+  codec.Text(config.backend_user, bounds::kAccountNameBytes);
+  codec.Text(config.group, bounds::kAccountNameBytes);
+  Members(codec, config.limits);
+  Members(codec, config.audit);
+  codec.Flag(config.memory.require_lock);
+  auto members = [](Codec& each, auto& value) { Members(each, value); };
+  codec.List(config.backends, bounds::kBackends, members);
+  codec.List(config.trees, bounds::kTrees, members);
+  codec.List(config.rules, bounds::kRules, members);
+  codec.List(config.warnings, kMaxWarnings, [](Codec& each, std::string& text) { each.Text(text, kMaxWarningBytes); });
+}
+
+template <class Codec>
+void Members(Codec& codec, StorePart& part) {
+  uint32_t magic = kStoreMagic;
+  codec.Number(magic, kStoreMagic, kStoreMagic);
+  codec.Text(part.name, bounds::kBackendNameBytes);
+  codec.Text(part.path, bounds::kFilePathBytes);
+  codec.Require(!part.name.empty() && !AbsolutePathFault(part.path));
+  codec.Number(part.keep_versions, bounds::kKeepVersionsMin, bounds::kKeepVersionsMax);
+  codec.Number(part.value_bytes, bounds::kValueMin, uint64_t{kHardMaxValueBytes});
+  codec.Choice(part.key, KeySource::Kind::kPassphrase);
+}
+
+bool KnowsItsBackends(const Config& config) {
+  return std::all_of(config.trees.begin(), config.trees.end(), [&](const TreeOptions& tree) {
+    return std::any_of(config.backends.begin(), config.backends.end(),
+                       [&](const BackendOptions& backend) { return backend.name == tree.backend; });
+  });
+}
+
+Error NotOurs() {
+  return {ErrorKind::kInvalid,
+          "the configuration handed over by the keeper is damaged or of another version: restart leasefsd"};
+}
+
+}  // namespace
+
+SecretBuffer EncodeForFs(const Config& config) {
+  Write write;
+  Config copy = config;  // visited by references that are not const, since reading shares them
+  Members(write, copy);
+  return std::move(write).Take();
+}
+
+Result<Config> DecodeForFs(std::span<const std::byte> bytes) {
+  Read read(bytes);
+  Config config;
+  Members(read, config);
+  if (!read.AtEnd() || !KnowsItsBackends(config)) return NotOurs();
+  return config;
+}
+
+SecretBuffer EncodeForStore(const BackendOptions& backend, const LimitOptions& limits) {
+  Write write;
+  StorePart part{backend.name, backend.store.path, backend.store.keep_versions, limits.value_bytes,
+                 backend.store.key.kind};
+  Members(write, part);
+  return std::move(write).Take();
+}
+
+Result<StorePart> DecodeForStore(std::span<const std::byte> bytes) {
+  Read read(bytes);
+  StorePart part;
+  Members(read, part);
+  if (!read.AtEnd()) return NotOurs();
+  return part;
+}
+
+}  // namespace leasefs

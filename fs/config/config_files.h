@@ -1,0 +1,36 @@
+// Reads configuration files from disk and refuses those that are none, or that others than root could have written.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "fs/config/config_reader.h"
+#include "fs/config/problems.h"
+
+namespace leasefs {
+
+class ConfigFiles {
+ public:
+  ConfigFiles(const ConfigFileRules& rules, Problems& problems) : rules_(rules), problems_(problems) {}
+
+  // The text of a file of at most bounds::kFileBytes. Nothing, and at least one problem, when it cannot be used.
+  // Never waits for a writer of a FIFO and reads no more than the bound.
+  std::optional<std::string> Read(const std::string& path);
+  // `conf.d/*.toml` beside `path`, in byte order. Names that begin with '.' are left out, as a shell would.
+  std::vector<std::string> DropIns(const std::string& path);
+  // A store's key file: there, a regular file, and closed to all but its owner, who is root.
+  void CheckKeyFile(const std::string& path, const SourceLocation& where);
+
+ private:
+  bool Fail(const std::string& file, std::string_view what, std::string_view remedy);
+  bool CheckOwners(const std::string& path);
+  bool CheckDirectory(const std::string& path, const std::string& directory);
+
+  const ConfigFileRules rules_;
+  Problems& problems_;
+  std::set<std::string> checked_directories_;
+};
+
+}  // namespace leasefs

@@ -1,0 +1,67 @@
+#include "fs/config/config_reader.h"
+
+#include "fs/config/checks.h"
+#include "fs/config/config_files.h"
+#include "fs/config/draft.h"
+#include "fs/config/sections.h"
+#include "fs/config/toml_document.h"
+
+namespace leasefs {
+namespace {
+
+void AddText(const std::string& text, const std::string& file, Draft& draft) {
+  auto document = ParseToml(text, file, draft.problems);
+  if (document) {
+    ReadDocument(*document, file, draft);
+  } else {
+    draft.complete = false;
+  }
+}
+
+void CheckKeyFiles(ConfigFiles& files, Draft& draft) {
+  for (const BackendOptions& backend : draft.config.backends) {
+    const KeySource& key = backend.store.key;
+    if (key.kind != KeySource::Kind::kFile) continue;
+    files.CheckKeyFile(key.name, draft.Where("backend." + backend.name + ".key"));
+  }
+}
+
+Result<Config> Finish(Draft draft) {
+  if (!draft.problems.empty()) return Error(ErrorKind::kInvalid, draft.problems.Errors());
+  draft.config.warnings = draft.problems.Warnings();
+  return std::move(draft.config);
+}
+
+}  // namespace
+
+Result<Config> LoadConfig(const std::string& path, const AccountDatabase& accounts, const ConfigFileRules& rules) {
+  Draft draft(accounts);
+  draft.main_file = path;
+  draft.problems.StartFile(path);
+  ConfigFiles files(rules, draft.problems);
+  std::vector<std::string> paths = files.DropIns(path);
+  draft.complete = draft.problems.empty();
+  for (const std::string& file : paths) draft.problems.StartFile(file);
+  paths.insert(paths.begin(), path);
+  for (const std::string& file : paths) {
+    if (auto text = files.Read(file)) {
+      AddText(*text, file, draft);
+    } else {
+      draft.complete = false;
+    }
+  }
+  CheckWhole(draft);
+  if (rules.check_key_files) CheckKeyFiles(files, draft);
+  return Finish(std::move(draft));
+}
+
+Result<Config> ParseConfig(const std::string& text, const std::string& file_name, const AccountDatabase& accounts) {
+  Draft draft(accounts);
+  draft.main_file = file_name;
+  draft.problems.StartFile(file_name);
+  AddText(text, file_name, draft);
+  CheckWhole(draft);
+  return Finish(std::move(draft));
+}
+
+}  // namespace leasefs
