@@ -108,4 +108,4 @@ inline Status Ok() { return Done{}; }
 #define LEASEFS_ASSIGN_OR_RETURN(name, expression)      \
   auto name##_result = (expression);                    \
   if (!name##_result.ok()) return std::move(name##_result).error(); \
-  auto& name = name##_result.value()
+  auto& name = name##_result.value()  // NOLINT(bugprone-macro-parentheses)

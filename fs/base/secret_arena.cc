@@ -1,6 +1,7 @@
 #include "fs/base/secret_arena.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -36,11 +37,11 @@
 namespace leasefs {
 namespace {
 
-constexpr size_t kPage = 4096;
 // The range is dealt out in blocks. A block is either a slab of equal slots or part of a run that holds one large
 // allocation.
 constexpr size_t kBlock = size_t{64} << 10;
 constexpr size_t kLargestSlot = kBlock / 2;
+constexpr size_t kLargeStep = 4096;  // of the size of a large allocation
 
 // 16 to 128 in steps of 16, then four sizes to each doubling.
 constexpr size_t kSlotClasses = 8 + 4 * 8;
@@ -65,6 +66,10 @@ size_t SlotClassOf(size_t size) {
 constexpr size_t RoundUp(size_t size, size_t unit) {
   return (size + unit - 1) / unit * unit;
 }
+size_t PageSize() {
+  static const auto size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return size;
+}
 constexpr size_t BlocksFor(size_t capacity) {
   return RoundUp(capacity, kBlock) / kBlock;
 }
@@ -74,7 +79,7 @@ constexpr size_t BlocksFor(size_t capacity) {
   std::abort();
 }
 
-// SECURITY: what is neither dumped nor inherited (C7, C8 of the residue table in SECURITY.md).
+// SECURITY: not written to a core file, and empty in a forked child.
 void Shield(void* memory, size_t size) {
   madvise(memory, size, MADV_DONTDUMP);
   madvise(memory, size, MADV_WIPEONFORK);
@@ -126,11 +131,12 @@ struct SecretArena::Impl {
 
 SecretArena::Impl::Impl() {
   size_t size = kDefaultReserve;
-  void* range = mmap(nullptr, size + 2 * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  size_t guard = PageSize();
+  void* range = mmap(nullptr, size + 2 * guard, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (range == MAP_FAILED) return;  // everything overflows
-  std::byte* start = static_cast<std::byte*>(range) + kPage;
+  std::byte* start = static_cast<std::byte*>(range) + guard;
   if (mprotect(start, size, PROT_READ | PROT_WRITE) != 0) {
-    munmap(range, size + 2 * kPage);
+    munmap(range, size + 2 * guard);
     return;
   }
   Shield(start, size);
@@ -211,7 +217,7 @@ void SecretArena::Impl::FreeRun(void* memory, size_t blocks) {
 }
 
 void* SecretArena::Impl::AllocateOverflow(size_t capacity) {
-  size_t size = RoundUp(capacity, kPage);
+  size_t size = RoundUp(capacity, PageSize());
   void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) OutOfMemory();
   Shield(memory, size);
@@ -229,7 +235,7 @@ void* SecretArena::Allocate(size_t size, size_t* capacity) {
   if (size > SIZE_MAX / 2) OutOfMemory();
   bool small = size <= kLargestSlot;
   size_t slot_class = small ? SlotClassOf(size) : 0;
-  *capacity = small ? kSlotSizes[slot_class] : RoundUp(size, kPage);
+  *capacity = small ? kSlotSizes[slot_class] : RoundUp(size, kLargeStep);
   void* memory = nullptr;
   {
     MutexLock lock(impl_->mutex);
@@ -247,7 +253,7 @@ void SecretArena::Free(void* memory, size_t capacity) noexcept {
   bool overflow = !impl_->InRange(memory);
   bool small = capacity <= kLargestSlot;
   if (overflow) {
-    munmap(memory, RoundUp(capacity, kPage));
+    munmap(memory, RoundUp(capacity, PageSize()));
   } else {
     ASAN_POISON_MEMORY_REGION(memory, capacity);
     if (!small) GiveBackPages(memory, capacity);

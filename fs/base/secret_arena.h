@@ -24,6 +24,7 @@ class SecretArena {
   // The process's arena, set up with kDefaultReserve at first use.
   static SecretArena& Process();
 
+  ~SecretArena() = delete;
   SecretArena(const SecretArena&) = delete;
   SecretArena& operator=(const SecretArena&) = delete;
 
@@ -37,7 +38,6 @@ class SecretArena {
 
  private:
   SecretArena();
-  ~SecretArena() = delete;
   struct Impl;
   Impl* impl_;
 };

@@ -44,7 +44,7 @@ SecretBuffer::~SecretBuffer() {
 
 void SecretBuffer::Append(std::span<const std::byte> bytes) {
   if (bytes.empty()) return;
-  if (bytes.size() <= capacity_ - size_) {
+  if (data_ != nullptr && bytes.size() <= capacity_ - size_) {
     std::memcpy(data_ + size_, bytes.data(), bytes.size());
     size_ += bytes.size();
     return;

@@ -14,6 +14,7 @@ class SimPipe : public std::enable_shared_from_this<SimPipe> {
   // The receiver's side.
   void Start(Stream::Events events);
   void StopReceiving() { receiving_ = false; }
+  bool receiving() const { return receiving_; }
   // on_closed comes from the loop, before anything that is still under way.
   void CloseReceiver(std::string why);
 
@@ -75,7 +76,6 @@ void SimPipe::CloseReceiver(std::string why) {
   if (!receiving_ || !why_closed_.empty()) return;
   why_closed_ = why.empty() ? "closed" : std::move(why);
   arrived_.clear();
-  still_delivered_ = 0;
   loop_.Post([self = shared_from_this()] { self->Deliver(); });
 }
 
@@ -84,7 +84,7 @@ void SimPipe::Arrive(SecretBuffer bytes) {
   size_t kept = std::min(bytes.size(), still_delivered_);
   if (still_delivered_ != SIZE_MAX) still_delivered_ -= kept;
   bytes.Resize(kept);
-  if (bytes.empty() || !receiving_) return;
+  if (bytes.empty() || !receiving_ || !why_closed_.empty()) return;
   arrived_.push_back(std::move(bytes));
   Deliver();
 }
@@ -112,7 +112,9 @@ class SimStream final : public Stream {
   SimStream& operator=(const SimStream&) = delete;
 
   void Start(Events events) override { in_->Start(std::move(events)); }
-  void Send(SecretBuffer bytes) override { out_->Send(std::move(bytes)); }
+  void Send(SecretBuffer bytes) override {
+    if (in_->receiving()) out_->Send(std::move(bytes));
+  }
   void Close(std::string why) override {
     in_->CloseReceiver(std::move(why));
     out_->CloseSender();

@@ -13,6 +13,7 @@ namespace leasefs {
 namespace {
 
 constexpr size_t kReadBytes = size_t{64} << 10;
+constexpr int kLastReads = 16;  // more than a socket buffer holds
 constexpr std::string_view kPeerClosed = "the peer closed the connection";
 
 // What outlives the stream while one of its events runs. Owned by the stream and by the loop's callbacks.
@@ -29,12 +30,15 @@ class FdStreamState : public std::enable_shared_from_this<FdStreamState> {
 
  private:
   void OnReady(uint32_t ready);
-  void Read();
+  // False: nothing was there.
+  bool Read();
   void Write();
+  void OnWriteFailed(int error_number);
   Status UpdateWatch();
   void Release();
+  void DropQueue();
   void FinishClose();
-  bool open() const { return fd_.valid() && why_closed_.empty(); }
+  bool open() const { return fd_.valid(); }
 
   FdLoop& loop_;
   UniqueFd fd_;
@@ -44,6 +48,7 @@ class FdStreamState : public std::enable_shared_from_this<FdStreamState> {
   size_t queued_ = 0;
   SecretBuffer input_;           // kReadBytes, once something was there to read
   bool wants_writable_ = false;  // EPOLLOUT is watched
+  bool write_failed_ = false;
   bool destroyed_ = false;
   std::string why_closed_;
 };
@@ -69,7 +74,7 @@ void FdStreamState::OnReady(uint32_t ready) {
   if (open() && (ready & ~uint32_t{EPOLLOUT}) != 0) Read();
 }
 
-void FdStreamState::Read() {
+bool FdStreamState::Read() {
   if (input_.empty()) input_.Resize(kReadBytes);
   std::span<std::byte> room = input_.ExposeMutable();
   ssize_t got = recv(fd_.get(), room.data(), room.size(), 0);
@@ -77,15 +82,15 @@ void FdStreamState::Read() {
     std::span<std::byte> bytes = room.first(static_cast<size_t>(got));
     events_.on_bytes(bytes);
     Wipe(bytes.data(), bytes.size());
-  } else if (got == 0) {
-    CloseLater(std::string(kPeerClosed));
-  } else if (errno != EAGAIN && errno != EINTR) {
-    CloseLater(ErrnoError("receiving", errno).message());
+    return true;
   }
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  CloseLater(got == 0 ? std::string(kPeerClosed) : ErrnoError("receiving", errno).message());
+  return false;
 }
 
 void FdStreamState::Send(SecretBuffer bytes) {
-  if (!open() || bytes.empty()) return;
+  if (!open() || write_failed_ || bytes.empty()) return;
   queued_ += bytes.size();
   queue_.push_back(std::move(bytes));
   if (queue_.size() == 1) Write();
@@ -97,7 +102,7 @@ void FdStreamState::Write() {
     ssize_t put = send(fd_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
     if (put < 0 && errno == EINTR) continue;
     if (put < 0 && errno == EAGAIN) break;
-    if (put < 0) return CloseLater(ErrnoError("sending", errno).message());
+    if (put < 0) return OnWriteFailed(errno);
     queued_ -= static_cast<size_t>(put);
     sent_of_first_ += static_cast<size_t>(put);
     if (sent_of_first_ < queue_.front().size()) continue;
@@ -108,6 +113,17 @@ void FdStreamState::Write() {
   wants_writable_ = !queue_.empty();
   Status watched = UpdateWatch();
   if (!watched.ok()) CloseLater(watched.error().message());
+}
+
+// The peer is gone, but its last words may be here: they are delivered before the end.
+void FdStreamState::OnWriteFailed(int error_number) {
+  write_failed_ = true;
+  DropQueue();
+  loop_.Post([self = shared_from_this(), why = ErrnoError("sending", error_number).message()] {
+    for (int i = 0; i < kLastReads && self->open() && self->Read(); ++i) {
+    }
+    self->CloseLater(why);
+  });
 }
 
 void FdStreamState::CloseLater(std::string why) {
@@ -125,8 +141,13 @@ void FdStreamState::Release() {
   if (!fd_) return;
   loop_.Unwatch(fd_.get());
   fd_.Reset();
+  DropQueue();
+}
+
+void FdStreamState::DropQueue() {
   queue_.clear();
   queued_ = 0;
+  sent_of_first_ = 0;
 }
 
 void FdStreamState::Destroy() {
