@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <string_view>
 #include <vector>
@@ -83,7 +84,9 @@ void ReadDirectory(fuse_req_t req, fuse_ino_t node, size_t size, off_t offset, f
     if (offset < 0) return replier.Errno(EINVAL);
     DirectoryWriter writer(req, size);
     Status read = ReadEntries(core, MakeRequest(req), replier.id(), static_cast<uint64_t>(offset), &writer);
-    read.ok() ? replier.Bytes(writer.bytes()) : replier.Fail(read.error());
+    if (read.ok()) return replier.Bytes(writer.bytes());
+    // A caller may seek anywhere: that is not our fault.
+    read.error().kind() == ErrorKind::kInvalid ? replier.Errno(EINVAL) : replier.Fail(read.error());
   });
 }
 
