@@ -33,6 +33,10 @@ Result<RuleUser> ServiceUser(const AccountDatabase& accounts, const char* key, c
   }
   // SECURITY: the whole point of the children is that they are not root.
   if (user->uid == 0) return Error(ErrorKind::kInvalid, StrCat(key, " = \"", Printable(name), "\": must not be root"));
+  if (user->primary_group == 0) {
+    return Error(ErrorKind::kInvalid,
+                 StrCat(key, " = \"", Printable(name), "\": its primary group must not be root's"));
+  }
   return *user;
 }
 

@@ -42,6 +42,7 @@ std::optional<MountEntry> ParseLine(std::string_view line) {
   if (std::from_chars(id.data(), id.data() + id.size(), entry.id).ec != std::errc()) return std::nullopt;
   entry.device = fields[2];
   entry.path = Unescape(fields[4]);
+  entry.options = fields[5];
   entry.type = dash[1];
   return entry;
 }

@@ -13,9 +13,10 @@ namespace leasefs {
 
 struct MountEntry {
   uint64_t id = 0;
-  std::string device;  // "major:minor" of the superblock
-  std::string path;    // where it is mounted, with escapes undone
-  std::string type;    // "fuse.leasefs"
+  std::string device;   // "major:minor" of the superblock
+  std::string path;     // where it is mounted, with escapes undone
+  std::string options;  // of the mount: "ro,nosuid,nodev,noexec"
+  std::string type;     // "fuse.leasefs"
 };
 
 // Lines that are not of the form that proc(5) gives are left out.

@@ -7,9 +7,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 
 #include "fs/base/strings.h"
 
@@ -36,13 +38,15 @@ Status RemoveStaleSocket(const std::string& path) {
   return Ok();
 }
 
-Result<UniqueFd> OpenRegular(const std::string& path, int flags) {
+Result<UniqueFd> OpenFile(const std::string& path, int flags, std::initializer_list<mode_t> types) {
   // O_NONBLOCK: a FIFO must not keep the keeper waiting until it is found to be one.
   UniqueFd fd(open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640));
   if (!fd) return ErrnoError(path, errno, ErrorKind::kInvalid);
   struct stat info;
   if (fstat(fd.get(), &info) != 0) return ErrnoError(path, errno);
-  if (!S_ISREG(info.st_mode)) return Invalid(StrCat(path, ": not a regular file"));
+  if (std::find(types.begin(), types.end(), info.st_mode & S_IFMT) == types.end()) {
+    return Invalid(StrCat(path, ": not a file of the right type"));
+  }
   return fd;
 }
 
@@ -102,7 +106,8 @@ Result<std::pair<UniqueFd, UniqueFd>> MakeMessagePair() {
 Result<UniqueFd> OpenAuditFile(const std::string& path) {
   size_t slash = path.rfind('/');
   if (slash != std::string::npos && slash > 0) (void)mkdir(path.substr(0, slash).c_str(), 0750);
-  auto fd = OpenRegular(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW);
+  // Readable, so that a successor of a killed fs can compare what it finds at the end.
+  auto fd = OpenFile(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, {S_IFREG, S_IFIFO, S_IFCHR});
   if (!fd.ok()) return std::move(fd).error().Context("audit.file");
   return fd;
 }
@@ -119,12 +124,12 @@ Result<UniqueFd> OpenStoreKey(const KeySource& source) {
                               ":FILE to the unit (systemctl edit leasefs)"));
       }
       // systemd vouches for it, and gives it modes of its own (an ACL shows as group bits).
-      return OpenRegular(StrCat(directory, "/", path), O_RDONLY);
+      return OpenFile(StrCat(directory, "/", path), O_RDONLY, {S_IFREG});
     }
     case KeySource::Kind::kFile:
       break;
   }
-  auto fd = OpenRegular(path, O_RDONLY);
+  auto fd = OpenFile(path, O_RDONLY, {S_IFREG});
   if (!fd.ok()) return std::move(fd).error().Context("key file");
   struct stat info;
   if (fstat(fd->get(), &info) != 0) return ErrnoError(path, errno);
