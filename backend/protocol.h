@@ -32,8 +32,8 @@ enum class FrameType : uint16_t {
 // First frame of a connection. `generation` is the last one that fs was told of (0: none), by any frame that carries one and that
 // fs has dealt with. The answer is Welcome; then, for every secret that changed since, EntryChanged for the folders above it and the
 // keys it has, and one Changed (keys that went meanwhile are seen by listing or wanting it); when the backend cannot know,
-// Welcome.everything_changed. From then on fs is told of every change, since the backend cannot know what fs holds; with
-// generation 0 only of what is listed or wanted on this connection.
+// Welcome.everything_changed. With a generation fs is told of every name from then on, since the backend cannot know which
+// directories it has listed.
 struct Hello {
   static constexpr FrameType kType = FrameType::kHello;
   uint32_t protocol = kProtocolVersion;
@@ -136,7 +136,8 @@ struct Published {
   SecretBuffer Encode() const;
   static Result<Published> Decode(std::span<const std::byte> payload);
 };
-// Also comes unasked: the backend asked the source again when the version was no longer fresh, and it is still current.
+// Also comes unasked: the backend asked the source again when the version was no longer fresh, and it is still current. If fs does
+// not hold this version (its Idle crossed the answer), it means nothing.
 struct Unchanged {
   static constexpr FrameType kType = FrameType::kUnchanged;
   std::string secret;
@@ -145,7 +146,7 @@ struct Unchanged {
   SecretBuffer Encode() const;
   static Result<Unchanged> Decode(std::span<const std::byte> payload);
 };
-// A wanted secret has a new version (or is gone): what fs holds is not current any more. The value follows on Want.
+// A secret, wanted or not, has a new version or is gone: what fs holds is not current any more. The value follows on Want.
 struct Changed {
   static constexpr FrameType kType = FrameType::kChanged;
   uint64_t sequence = 0;

@@ -58,7 +58,7 @@ void BackendServer::Impl::Connect(std::unique_ptr<Stream> stream) {
   FrameConnection::Events events;
   events.on_frame = [this](uint16_t type, std::span<const std::byte> payload) { OnFrame(type, payload); };
   events.on_closed = [this](const std::string& why) {
-    LogInfo(StrCat("the connection to fs ended: ", why));
+    LogDebug(StrCat("the connection to fs ended: ", why));
     Disconnect();
   };
   connection = std::make_unique<FrameConnection>(
@@ -119,7 +119,7 @@ Status BackendServer::Impl::Dispatch(FrameType type, std::span<const std::byte> 
 
 void BackendServer::Impl::OnHello(const protocol::Hello& frame) {
   greeted = true;
-  tell_all = frame.generation != 0;
+  tell_all_names = frame.generation != 0;
   told_generation = frame.generation;
   if (backend.PushesChanges()) {
     if (frame.generation == 0) {  // fs starts from nothing

@@ -129,6 +129,7 @@ void BackendServer::Impl::OnWant(const std::string& name, uint64_t known_version
   bool current = secret.version != 0 && loop.Now() < secret.freshness.fresh_until;
   if (current && !refresh && !secret.flight.running && secret.version == known_version) {
     secret.told_version = known_version;
+    secret.told_on = connection_id;
     secret.changed_sequence = 0;
     return Send(protocol::Unchanged{name, known_version, secret.freshness});
   }
@@ -187,6 +188,7 @@ void BackendServer::Impl::OnVersion(const std::string& name, Secret& secret, Sec
   uint64_t believed = std::exchange(secret.told_version, version.version);
   if (asked) {
     secret.changed_sequence = 0;
+    secret.told_on = connection_id;
     if (secret.known_version == version.version) {
       Send(protocol::Unchanged{name, version.version, secret.freshness});
     } else {
@@ -196,7 +198,8 @@ void BackendServer::Impl::OnVersion(const std::string& name, Secret& secret, Sec
     secret.told_version = 0;  // whoever asked is gone, and nobody holds it
   } else if (believed != version.version) {
     SendChanged(name);
-  } else {
+  } else if (secret.told_on == connection_id &&
+             !backend.PushesChanges()) {  // not what may never have reached a successor
     Send(protocol::Unchanged{name, version.version, secret.freshness});
   }
   Revalidate(name, secret, secret.freshness.fresh_until);

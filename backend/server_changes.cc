@@ -12,15 +12,15 @@ constexpr size_t kMaxMissed = 256;
 
 }  // namespace
 
+// Told whether fs wants the secret or not: its Idle may have crossed an answer that it keeps after all.
 void BackendServer::Impl::OnChanged(const std::string& name) {
   if (catch_up) catch_up->repeat = true;
   auto found = secrets.find(name);
-  bool wanted = found != secrets.end() && found->second.wanted;
   if (found != secrets.end()) {
     found->second.version = 0;
-    if (found->second.flight.running) found->second.flight.repeat = true;
+    found->second.flight.repeat = found->second.flight.running;
   }
-  if (wanted || tell_all) SendChanged(name);
+  SendChanged(name);
   SettleGenerationSoon();
 }
 
@@ -29,7 +29,7 @@ void BackendServer::Impl::OnEntry(const std::string& name, const protocol::Entry
   auto found = directories.find(name);
   bool listed = found != directories.end() && found->second.listed;
   if (found != directories.end() && found->second.flight.running) found->second.flight.repeat = true;
-  if (listed || tell_all) SendEntryChanged(name, entry, present);
+  if (listed || tell_all_names) SendEntryChanged(name, entry, present);
   SettleGenerationSoon();
 }
 

@@ -27,6 +27,7 @@ struct BackendServer::Impl : std::enable_shared_from_this<BackendServer::Impl> {
     uint64_t version = 0;                  // as read last, with no change heard of since; 0 unknown
     protocol::Freshness freshness;         // of `version`
     uint64_t told_version = 0;             // what fs believes to be current; 0 none
+    uint64_t told_on = 0;                  // the connection on which it was told
     uint64_t changed_sequence = 0;         // of a Changed that no answer followed yet
     Loop::TimerId timer = Loop::kNoTimer;  // to read it again
   };
@@ -118,7 +119,7 @@ struct BackendServer::Impl : std::enable_shared_from_this<BackendServer::Impl> {
   std::unique_ptr<FrameConnection> connection;  // null: none
   uint64_t connection_id = 0;                   // counts connections
   bool greeted = false;                         // fs has said Hello on it
-  bool tell_all = false;                        // fs holds things that this process does not know of
+  bool tell_all_names = false;                  // fs holds things that this process does not know of
   uint64_t told_generation = 0;                 // everything up to it has been told on this connection, or fs said so
   bool must_catch_up = false;                   // what changed before could not be known when fs said Hello
   std::unique_ptr<CatchUp> catch_up;
