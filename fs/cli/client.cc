@@ -115,7 +115,7 @@ Outcome<Client::Frame> Client::Receive(size_t max_payload) {
   if (size > max_payload) return Lost(StrCat("announces an answer of ", size, " bytes, more than the ", max_payload, " that are allowed"));
   Frame frame{type, SecretBuffer(size)};
   if (size > 0) LEASEFS_RETURN_IF_ERROR(ReadAll(frame.payload.ExposeMutable(), false));
-  return std::move(frame);
+  return frame;
 }
 
 Outcome<std::string> AskControl(const std::string& socket_path, const control::ControlRequest& request, const ClientTimes& times) {

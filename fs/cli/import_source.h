@@ -26,6 +26,7 @@ class ImportSource {
 };
 
 inline constexpr size_t kMaxImportFile = size_t{64} << 20;  // bytes of a .env or JSON file
+inline constexpr size_t kMaxImportBatch = 4096;             // secrets in one request
 inline constexpr size_t kMaxImportDepth = 32;               // of directories
 
 // kInvalid: "FILE:LINE:COLUMN: …".

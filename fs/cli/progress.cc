@@ -6,8 +6,6 @@
 
 namespace leasefs::cli {
 
-using std::chrono::steady_clock;
-
 std::string ProgressLine(const std::string& what, uint64_t done, uint64_t total, double seconds, size_t width) {
   const uint64_t rate = seconds > 0.2 ? static_cast<uint64_t>(static_cast<double>(done) / seconds) : 0;
   std::string figures = StrCat("  ", done, '/', total);
@@ -19,12 +17,13 @@ std::string ProgressLine(const std::string& what, uint64_t done, uint64_t total,
   return StrCat(what, "  [", std::string(full, '#'), std::string(bar - full, '-'), ']', figures);
 }
 
-Progress::Progress(Console& console, std::string what, uint64_t total)
+Progress::Progress(Console& console, const Loop& clock, std::string what, uint64_t total)
     : console_(console),
+      clock_(clock),
       what_(std::move(what)),
       total_(total),
       shown_(console.err_is_terminal() && !console.quiet()),
-      start_(steady_clock::now()) {}
+      start_(clock.Now()) {}
 
 Progress::~Progress() {
   if (drawn_) console_.RawWords("\r\033[K");
@@ -32,7 +31,7 @@ Progress::~Progress() {
 
 void Progress::Advance(uint64_t done) {
   done_ = done;
-  const auto now = steady_clock::now();
+  const BootTime now = clock_.Now();
   if (!shown_ || now - last_ < std::chrono::milliseconds(100)) return;
   last_ = now;
   Draw();

@@ -1,16 +1,16 @@
 // Progress: a bar with count and rate on standard error, if that is a terminal; else nothing.
 #pragma once
 
-#include <chrono>
 #include <string>
 
+#include "fs/base/loop.h"
 #include "fs/cli/console.h"
 
 namespace leasefs::cli {
 
 class Progress {
  public:
-  Progress(Console& console, std::string what, uint64_t total);
+  Progress(Console& console, const Loop& clock, std::string what, uint64_t total);
   ~Progress();  // takes the line away
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -21,13 +21,14 @@ class Progress {
   void Draw();
 
   Console& console_;
+  const Loop& clock_;
   std::string what_;
   uint64_t total_;
   uint64_t done_ = 0;
   bool shown_;
   bool drawn_ = false;
-  std::chrono::steady_clock::time_point start_;
-  std::chrono::steady_clock::time_point last_{};
+  BootTime start_;
+  BootTime last_{};
 };
 
 // "import  [######----]  120/200  1030/s", at most `width` columns.

@@ -119,7 +119,7 @@ Outcome<SecretBuffer> ReadPassphrase(Console& console, Passphrase passphrase) {
   if (passphrase == Passphrase::kNew && text.size() < kMinPassphrase) {
     return UsageFailure(StrCat("a passphrase needs at least ", kMinPassphrase, " bytes"), "six random words are good");
   }
-  return std::move(text);
+  return text;
 }
 
 bool Confirm(Console& console, const std::string& question) {

@@ -25,7 +25,7 @@ Finished RunPut(Context& context, const Arguments& arguments) {
 }
 
 constexpr PositionalSpec kPositionals[] = {{.name = "[BACKEND:]PATH", .offer = Offer::kSecret},
-                                           {.name = "KEY", .repeats = true, .offer = Offer::kNothing}};
+                                           {.name = "KEY", .repeats = true, .offer = Offer::kValue}};
 constexpr OptionSpec kOptions[] = {{.name = "--replace", .help = "the keys given are the only ones from now on"}};
 
 }  // namespace

@@ -16,19 +16,19 @@
 namespace leasefs::cli {
 
 // What a shell may offer for an argument.
-enum class Offer { kNothing, kSecret, kFile, kDirectory, kUser, kGroup, kBackend, kShell, kVerb, kFormat };
+enum class Offer { kNothing, kSecret, kFile, kDirectory, kUser, kGroup, kBackend, kShell, kVerb, kFormat, kValue };
 
 struct OptionSpec {
-  std::string_view name;       // "--replace"
-  char letter = 0;             // 'r' for -r; 0: none
-  std::string_view argument;   // "FILE"; "" for a flag
-  std::string_view help;
+  std::string_view name = {};      // "--replace"
+  char letter = 0;                 // 'r' for -r; 0: none
+  std::string_view argument = {};  // "FILE"; "" for a flag
+  std::string_view help = {};
   Offer offer = Offer::kNothing;
   bool repeats = false;
 };
 
 struct PositionalSpec {
-  std::string_view name;       // "PATH"
+  std::string_view name = {};  // "PATH"
   bool required = true;
   bool repeats = false;        // the last one only
   Offer offer = Offer::kNothing;

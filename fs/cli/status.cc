@@ -1,0 +1,1 @@
+#include "fs/cli/verbs.h"

@@ -1,0 +1,50 @@
+#include "fs/cli/store_plan.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "fs/base/strings.h"
+#include "fs/config/config_reader.h"
+
+namespace leasefs::cli {
+
+Outcome<std::optional<Config>> ReadConfig(Context& context) {
+  const Settings& settings = context.settings;
+  if (!settings.config_named && access(settings.config_path.c_str(), F_OK) != 0 && errno == ENOENT) return std::optional<Config>();
+  ConfigFileRules rules;
+  rules.check_owner = geteuid() == 0;
+  Result<Config> config = LoadConfig(settings.config_path, SystemAccounts(), rules);
+  if (config.ok()) return std::optional<Config>(std::move(config).value());
+  return Failure{Exit::kConfiguration, "configuration", config.error().message(), "correct the file: `leasefs check-config` reads it again"};
+}
+
+Outcome<StorePlan> PlanStore(Context& context, const std::string& backend) {
+  StorePlan plan;
+  plan.backend = backend.empty() ? "local" : backend;
+  plan.store.path = "/var/lib/leasefs/store.db";
+  plan.store.key = {KeySource::Kind::kFile, "/etc/leasefs/store.key"};
+  LEASEFS_ASSIGN_OR_RETURN(config, ReadConfig(context));
+  if (!config) return plan;
+  plan.backend_user = config->backend_user;
+  std::string names;
+  const BackendOptions* found = nullptr;
+  for (const BackendOptions& one : config->backends) {
+    names += StrCat(names.empty() ? "" : ", ", one.name);
+    if (one.name == backend || (backend.empty() && config->backends.size() == 1)) found = &one;
+  }
+  if (found == nullptr && backend.empty() && names.empty()) return plan;
+  if (found == nullptr && backend.empty()) {
+    return UsageFailure(StrCat(context.settings.config_path, " has more than one store"), StrCat("say which with --backend: ", names));
+  }
+  if (found == nullptr) {
+    return Failure{Exit::kLocal, "not_found", StrCat(context.settings.config_path, " has no backend '", Printable(backend, 40), "'"),
+                   names.empty() ? "add a [backend.NAME] with type = \"store\"" : StrCat("it has: ", names)};
+  }
+  plan.backend = found->name;
+  plan.store = found->store;
+  plan.configured = true;
+  return plan;
+}
+
+}  // namespace leasefs::cli
