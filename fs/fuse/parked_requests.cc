@@ -75,8 +75,18 @@ std::unique_ptr<PendingRequest> ParkedRequests::Resume(uint64_t unique, std::uni
   return nullptr;
 }
 
+void ParkedRequests::RemoveUnowned(uint64_t unique) {
+  MutexLock lock(mutex_);
+  auto entry = entries_.find(unique);
+  if (entry != entries_.end() && entry->second.owner == nullptr) RemoveLocked(unique);
+}
+
 std::unique_ptr<PendingRequest> ParkedRequests::Remove(uint64_t unique) {
   MutexLock lock(mutex_);
+  return RemoveLocked(unique);
+}
+
+std::unique_ptr<PendingRequest> ParkedRequests::RemoveLocked(uint64_t unique) {
   auto node = entries_.extract(unique);
   if (node.empty()) return nullptr;
   slots_.record(node.mapped().record).length.store(0, std::memory_order_release);

@@ -35,6 +35,8 @@ class ParkedRequests {
   std::unique_ptr<PendingRequest> Resume(uint64_t unique, std::unique_ptr<PendingRequest> owner, bool* interrupted);
   // Frees the record and gives back the owner, if any. Unknown is no error.
   std::unique_ptr<PendingRequest> Remove(uint64_t unique);
+  // Frees a record that nobody took over: its request never came to the gate.
+  void RemoveUnowned(uint64_t unique);
   bool Contains(uint64_t unique) const;
 
   // Notes the interrupt in the record, or for a while if there is none.
@@ -65,6 +67,7 @@ class ParkedRequests {
   static constexpr size_t kEarlyInterrupts = 256;
 
   uint32_t TakeRecordLocked() REQUIRES(mutex_);
+  std::unique_ptr<PendingRequest> RemoveLocked(uint64_t unique) REQUIRES(mutex_);
 
   RequestSlots slots_;
   mutable Mutex mutex_;  // leaf; taken under the gate's lock

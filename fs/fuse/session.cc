@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdarg>
 #include <cstring>
 #include <vector>
@@ -52,7 +53,11 @@ ssize_t WriteDevice(int fd, iovec* parts, int count, void* userdata) noexcept {
     if (header->unique == kReplayUnique)
       return static_cast<ssize_t>(header->len);  // the kernel had its answer long ago
   }
-  return writev(fd, parts, count);
+  ssize_t written;
+  do {
+    written = writev(fd, parts, count);
+  } while (written < 0 && errno == EINTR);  // the signal that wakes workers
+  return written;
 }
 
 // libfuse's own loop is not used.
@@ -201,6 +206,7 @@ void FuseSession::Impl::RecoverParked(const ParkedRequests::Survivor& survivor) 
   delivery.replays = record.replays;
   delivery.has_record = true;
   core.Process(delivery);
+  core.parked.RemoveUnowned(survivor.unique);
 }
 
 void FuseSession::Impl::RecoverSlot(size_t slot) {

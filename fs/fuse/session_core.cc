@@ -77,7 +77,7 @@ bool SessionCore::ReplyRaw(uint64_t unique, int error) {
 void SessionCore::GiveUp(const Examined& request) {
   metrics.CountGivenUp();
   LogError(StrCat("request ", request.unique, " (FUSE opcode ", request.opcode,
-                  ") ended the process each time it was run; it is answered with an I/O error"));
+                  ") ended the process each time it was run; it is not run again"));
   if (!request.answered) return;
   bool answered = ReplyRaw(request.unique, EIO);
   // Not answered: the kernel has had a reply, perhaps a good one, and may use the handle.

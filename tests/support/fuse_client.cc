@@ -27,6 +27,10 @@ void FuseClient::HangUp() {
   shutdown(kernel_.get(), SHUT_WR);
 }
 
+void FuseClient::StopListening() {
+  shutdown(kernel_.get(), SHUT_RD);
+}
+
 void FuseClient::Collect() {
   RawBytes packet(size_t{2} << 20);
   for (;;) {

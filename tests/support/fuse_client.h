@@ -58,6 +58,8 @@ class FuseClient {
   int device_fd() const { return device_.get(); }
   // The daemon reads an end of file, which stands for an unmount.
   void HangUp();
+  // Replies fail from now on, as they do to a caller that is gone.
+  void StopListening();
 
   // Returns the request's unique. `caller`: who asks.
   uint64_t Send(uint32_t opcode, NodeId node, const RawBytes& body, const ForgedCaller& caller = {});
