@@ -20,6 +20,8 @@ namespace {
 // All that a child's environment may hold: how its log lines look.
 constexpr const char* kPassedVariables[] = {"JOURNAL_STREAM", "NO_COLOR", "LEASEFS_LOG"};
 
+constexpr gid_t kNoGroup = 65534;  // "nogroup", the kernel's overflow group
+
 std::string StoreSocketPath(const std::string& run_directory, const std::string& backend) {
   return StrCat(run_directory, "/store-", backend, ".sock");
 }
@@ -117,6 +119,12 @@ Status AddCopy(ChildSpec& spec, int number, int fd) {
   return Ok();
 }
 
+// SECURITY: no part of the daemon may be in the group that may use the sockets, else fs could change a store. Often the
+// user's primary group is just that one; then the process gets the group that owns nothing.
+gid_t ChildGroup(const RuleUser& user, const RuleGroup& control_group) {
+  return user.primary_group == control_group.gid ? kNoGroup : user.primary_group;
+}
+
 // `arguments`: those of the role.
 Result<ChildSpec> CommonSpec(const std::string& executable, std::vector<std::string> arguments, const RuleUser& user,
                              const Holdings& holdings, const Config& config, UniqueFd keeper_socket,
@@ -128,7 +136,7 @@ Result<ChildSpec> CommonSpec(const std::string& executable, std::vector<std::str
                     "--uid",
                     std::to_string(user.uid),
                     "--gid",
-                    std::to_string(user.primary_group),
+                    std::to_string(ChildGroup(user, holdings.group)),
                     "--peer-group",
                     std::to_string(holdings.group.gid)};
   if (config.memory.require_lock) spec.arguments.push_back("--require-lock");
@@ -150,6 +158,14 @@ Result<Holdings> Holdings::Acquire(const Config& config, const AccountDatabase& 
     return std::move(filled).error();
   }
   return holdings;
+}
+
+Status Holdings::MountAnew(const Config& config, SurvivingMemorySizes sizes, Random& random) {
+  mount.reset();
+  LEASEFS_RETURN_IF_ERROR(MakeMemories(*this, sizes, random));
+  LEASEFS_ASSIGN_OR_RETURN(new_mount, FuseMount::Create(config.mount));
+  mount = std::move(new_mount);
+  return Ok();
 }
 
 void Holdings::GiveBack() {

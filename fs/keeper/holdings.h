@@ -28,6 +28,8 @@ struct Holdings {
   // this host.
   static Result<Holdings> Acquire(const Config& config, const AccountDatabase& accounts, SurvivingMemorySizes sizes,
                                   Random& random);
+  // After the connection was lost: a new mount, with new memories, since what they held was said to the old connection.
+  Status MountAnew(const Config& config, SurvivingMemorySizes sizes, Random& random);
   // Removes the sockets and unmounts.
   void GiveBack();
 

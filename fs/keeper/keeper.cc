@@ -114,11 +114,20 @@ void Keeper::OnSignalNumber(uint32_t number) {
 void Keeper::MendMount() {
   mend_planned_ = false;
   if (stopping_) return;
+  if (holdings_.mount->Lost()) return fs_->Kill();  // its death is followed by a new mount
   Result<bool> mended = holdings_.mount->Mend();
   if (!mended.ok()) return LogError(mended.error().message());
   if (*mended)
     LogWarning(
         StrCat("somebody unmounted ", holdings_.mount->path(), ": it is mounted again; to end it, stop leasefsd"));
+}
+
+void Keeper::MountAnew() {
+  LogError("the kernel has ended the mount (umount -f, or an abort): what was open on it is lost; mounting anew");
+  Status mounted = holdings_.MountAnew(reload_.running(), options_.memory, loop_->random());
+  if (mounted.ok()) return;
+  LogError(mounted.error().message());
+  BeginStop(kExitFailure);
 }
 
 void Keeper::ReopenAuditFile() {

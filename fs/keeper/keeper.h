@@ -59,6 +59,7 @@ class Keeper {
   void OnSignal();
   void OnSignalNumber(uint32_t number);
   void MendMount();
+  void MountAnew();
   void ReopenAuditFile();
   void UseAuditFile(UniqueFd file);
   void BeginStop(ExitStatus exit_status);

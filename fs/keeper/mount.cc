@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -165,6 +166,11 @@ Status FuseMount::Attach(int mount) {
   if (!spare_)
     LogWarning(StrCat("open_tree: ", std::strerror(errno), ": a mount that somebody unmounts cannot be mended"));
   return Ok();
+}
+
+bool FuseMount::Lost() const {
+  pollfd device{device_.get(), 0, 0};
+  return poll(&device, 1, 0) == 1 && (device.revents & POLLERR) != 0;
 }
 
 Result<bool> FuseMount::Mend() {

@@ -25,6 +25,8 @@ class FuseMount {
   int device() const { return device_.get(); }       // /dev/fuse
   const std::string& path() const { return path_; }  // without symbolic links
 
+  // The kernel has ended the connection (umount -f, abort): nothing brings it back.
+  bool Lost() const;
   // Somebody unmounted it: attach the same filesystem again, with all that is open on it. True: it was gone. kInvalid:
   // something else is mounted there now.
   Result<bool> Mend();

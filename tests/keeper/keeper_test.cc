@@ -254,6 +254,17 @@ TEST_F(KeeperTest, MountsAgainWhatSomebodyUnmounted) {
   EXPECT_THAT(harness_.Lines("fs start pid="), SizeIs(1)) << "the connection did not live on";
 }
 
+TEST_F(KeeperTest, MountsAnewWithNewMemoryWhenTheKernelEndedTheConnection) {
+  ExpectReady();
+  ASSERT_EQ(umount2(harness_.Path("mnt").c_str(), MNT_FORCE), 0);
+  ASSERT_TRUE(WaitForStarts("fs", 2)) << harness_.Log();
+  EXPECT_TRUE(harness_.Mounted());
+  EXPECT_THAT(harness_.Lines("fs start pid=").at(1), HasSubstr(" state=1 "));
+  harness_.Signal(SIGTERM);
+  ExpectStops();
+  EXPECT_FALSE(harness_.Mounted());
+}
+
 TEST_F(KeeperTest, StartsAStoreLockedWhenOthersCouldReadItsKey) {
   harness_.WriteFile("store.key", "not a key", 0440);
   ExpectReady();
