@@ -14,39 +14,57 @@ bool IsAnswer(const std::optional<Error>& failure, ErrorKind kind) { return fail
 
 }  // namespace
 
+std::optional<uint32_t> SecretGate::UnsureLocked(uint32_t node, bool names_below) const {
+  const Tree* tree = nodes_.Exists(node) ? trees_.Of(node) : nullptr;
+  if (tree == nullptr) return std::nullopt;
+  std::vector<uint32_t> chain;
+  if (names_below && nodes_.IsDirectory(node)) chain.push_back(node);
+  for (uint32_t at = node; at != tree->root; at = nodes_[at].parent) chain.push_back(nodes_[at].parent);
+  for (auto it = chain.rbegin(); it != chain.rend(); ++it) {
+    if (nodes_[*it].present == 0) return std::nullopt;
+    if (nodes_[*it].listed == 0) return *it;
+  }
+  return std::nullopt;
+}
+
+bool SecretGate::ReplacedLocked(const Attempt& attempt, uint32_t node) {
+  if (!nodes_.Exists(node) || node == kRootNode) return false;
+  auto tid = static_cast<uint32_t>(attempt.request.caller.tid);
+  if (marks_.Take(tid, node) || nodes_.FindPresent(nodes_[node].parent, nodes_.Name(node)) == kNoNode) return false;
+  marks_.Set(tid, node, false);
+  return true;
+}
+
 void SecretGate::Lookup(const Request& request, NodeId parent, std::string_view name, Reply<Attributes> done) {
   TryLookup(Attempt(request), parent, std::string(name), std::move(done));
 }
 
 void SecretGate::TryLookup(Attempt attempt, NodeId parent, std::string name, Reply<Attributes> done) {
-  auto run = [&]() -> std::optional<Result<Attributes>> {
-    MutexLock lock(mutex_);
-    if (!nodes_.Exists(parent.node) || nodes_[parent.node].present == 0) return Error(ErrorKind::kNotFound, "");
-    if (!nodes_.IsDirectory(parent.node)) return Error(ErrorKind::kNotDirectory, "");
-    if (HiddenLocked(parent.node) && !attempt.groups) return std::nullopt;
-    bool listed = trees_.Of(parent.node) == nullptr || nodes_[parent.node].listed != 0;
-    if (!listed && attempt.failure && nodes_.FindPresent(parent.node, name) == kNoNode) return *attempt.failure;
-    if (!listed && !attempt.failure) {
-      Status waiting = WaitLocked(attempt, parent.node, Question::kNames, nodes_.FindPresent(parent.node, name) != kNoNode,
-                                  [this, parent, name, done](Attempt again) { TryLookup(std::move(again), parent, name, done); });
-      if (waiting.ok()) return Error(ErrorKind::kStale, "waiting");
-      return std::move(waiting).error();
-    }
-    uint32_t node = nodes_.FindPresent(parent.node, name);
-    if (node == kNoNode) return Error(ErrorKind::kNotFound, "");
-    if (HiddenLocked(node) && !attempt.groups) return std::nullopt;
-    if (!VisibleLocked(attempt, node)) return Error(ErrorKind::kNotFound, "");
-    if (nodes_.IsDirectory(node)) return Describe({node, kDirectoryVersion}, 0, true);
-    bool known = versions_.CurrentSlot(node) != kNoSlot;
-    return Describe({node, nodes_[node].version}, nodes_[node].size, known);
-  };
-  auto result = run();
-  while (!result) {
-    LoadGroups(attempt);
-    result = run();
+  RunSteps<Attributes>(attempt, done, [&](Result<Attributes>& result) REQUIRES(mutex_) {
+    return LookupLocked(attempt, parent, name, done, result);
+  });
+}
+
+SecretGate::Step SecretGate::LookupLocked(Attempt& attempt, NodeId parent, const std::string& name, Reply<Attributes>& done,
+                                          Result<Attributes>& result) {
+  uint32_t node = nodes_.Exists(parent.node) ? nodes_.FindPresent(parent.node, name) : kNoNode;
+  std::optional<uint32_t> unsure = UnsureLocked(parent.node, true);
+  if (unsure && !attempt.failure) {
+    return WaitStepLocked(attempt, *unsure, Question::kNames, node != kNoNode, result, [this, parent, name, done](Attempt again) {
+      TryLookup(std::move(again), parent, name, done);
+    });
   }
-  if (!result->ok() && result->error().kind() == ErrorKind::kStale) return;  // a waiter has `done`
-  done(*std::move(result));
+  if (HiddenLocked(node != kNoNode ? node : parent.node) && !attempt.groups) return Step::kNeedGroups;
+  if (nodes_.Exists(parent.node) && !nodes_.IsDirectory(parent.node)) {
+    result = Error(ErrorKind::kNotDirectory, "");
+  } else if (node == kNoNode || nodes_[parent.node].present == 0 || !VisibleLocked(attempt, node)) {
+    result = unsure && attempt.failure ? *attempt.failure : Error(ErrorKind::kNotFound, "");
+  } else if (nodes_.IsDirectory(node)) {
+    result = Describe({node, kDirectoryVersion}, 0, true);
+  } else {
+    result = Describe({node, nodes_[node].version}, nodes_[node].size, versions_.CurrentSlot(node) != kNoSlot);
+  }
+  return Step::kFinished;
 }
 
 void SecretGate::GetAttributes(const Request& request, NodeId id, uint64_t handle, Reply<Attributes> done) {
@@ -54,18 +72,9 @@ void SecretGate::GetAttributes(const Request& request, NodeId id, uint64_t handl
 }
 
 void SecretGate::TryGetAttributes(Attempt attempt, NodeId id, uint64_t handle, Reply<Attributes> done) {
-  Result<Attributes> result = Attributes{};
-  for (;;) {
-    Step step;
-    {
-      MutexLock lock(mutex_);
-      step = AttributesLocked(attempt, id, handle, done, result);
-    }
-    if (step == Step::kWaiting) return;
-    if (step == Step::kFinished) break;
-    LoadGroups(attempt);
-  }
-  done(std::move(result));
+  RunSteps<Attributes>(attempt, done, [&](Result<Attributes>& result) REQUIRES(mutex_) {
+    return AttributesLocked(attempt, id, handle, done, result);
+  });
 }
 
 SecretGate::Step SecretGate::AttributesLocked(Attempt& attempt, NodeId id, uint64_t handle, Reply<Attributes>& done,
@@ -74,12 +83,16 @@ SecretGate::Step SecretGate::AttributesLocked(Attempt& attempt, NodeId id, uint6
     result = std::move(value);
     return Step::kFinished;
   };
+  auto again = [this, id, handle, done](Attempt next) { TryGetAttributes(std::move(next), id, handle, done); };
   if (!nodes_.Exists(id.node)) return finish(Error(ErrorKind::kNotFound, ""));
   NodeRecord& record = nodes_[id.node];
   if (record.present == 0) {
     const HandleRecord* open = handle == 0 ? nullptr : handles_.Find(handle);
-    if (open == nullptr || open->node != id.node) return finish(Error(ErrorKind::kNotFound, ""));
-    return finish(Describe(id, versions_[open->slot].size, false));
+    if (open != nullptr && open->node == id.node) return finish(Describe(id, versions_[open->slot].size, false));
+    std::optional<uint32_t> unsure = UnsureLocked(id.node, false);
+    if (unsure && !attempt.failure) return WaitStepLocked(attempt, *unsure, Question::kNames, false, result, again);
+    if (ReplacedLocked(attempt, id.node)) return finish(Error(ErrorKind::kStale, ""));
+    return finish(attempt.failure ? *attempt.failure : Error(ErrorKind::kNotFound, ""));
   }
   if (HiddenLocked(id.node) && !attempt.groups) return Step::kNeedGroups;
   if (handle == 0 && !VisibleLocked(attempt, id.node)) return finish(Error(ErrorKind::kNotFound, ""));
@@ -96,13 +109,9 @@ SecretGate::Step SecretGate::AttributesLocked(Attempt& attempt, NodeId id, uint6
   }
   Decision decision = DecideLocked(attempt, RulesLocked(id.node));
   if (decision.outcome == Decision::Outcome::kNeedGroups) return Step::kNeedGroups;
-  if (decision.outcome == Decision::Outcome::kAllow && !attempt.failure &&
-      ReadinessLocked(id.node) == Readiness::kMissing) {
-    Status waiting = WaitLocked(attempt, record.parent, Question::kValue, false, [this, id, handle, done](Attempt again) {
-      TryGetAttributes(std::move(again), id, handle, done);
-    });
-    if (waiting.ok()) return Step::kWaiting;
-    return finish(std::move(waiting).error());
+  bool may_ask = decision.outcome == Decision::Outcome::kAllow && !attempt.failure;
+  if (may_ask && ReadinessLocked(id.node) == Readiness::kMissing) {
+    return WaitStepLocked(attempt, record.parent, Question::kValue, false, result, again);
   }
   return finish(Describe(id, record.size, false));
 }
@@ -151,27 +160,29 @@ void SecretGate::OpenDirectory(const Request& request, NodeId id, Reply<Done> do
 }
 
 void SecretGate::TryOpenDirectory(Attempt attempt, NodeId id, Reply<Done> done) {
-  auto run = [&]() -> std::optional<Status> {
-    MutexLock lock(mutex_);
-    if (!nodes_.Exists(id.node) || nodes_[id.node].present == 0) return Error(ErrorKind::kNotFound, "");
-    if (!nodes_.IsDirectory(id.node)) return Error(ErrorKind::kNotDirectory, "");
-    if (HiddenLocked(id.node) && !attempt.groups) return std::nullopt;
-    if (!VisibleLocked(attempt, id.node)) return Error(ErrorKind::kNotFound, "");
-    if (trees_.Of(id.node) == nullptr || nodes_[id.node].listed != 0) return Ok();
-    bool some = nodes_.FirstChild(id.node) != kNoNode;  // what was known before an outage is better than nothing
-    if (attempt.failure) return some && attempt.failure->kind() != ErrorKind::kInterrupted ? Ok() : Status(*attempt.failure);
-    Status waiting = WaitLocked(attempt, id.node, Question::kNames, some,
-                                [this, id, done](Attempt again) { TryOpenDirectory(std::move(again), id, done); });
-    if (waiting.ok()) return Error(ErrorKind::kStale, "waiting");
-    return waiting;
+  RunSteps<Done>(attempt, done, [&](Status& result) REQUIRES(mutex_) { return OpenDirectoryLocked(attempt, id, done, result); });
+}
+
+SecretGate::Step SecretGate::OpenDirectoryLocked(Attempt& attempt, NodeId id, Reply<Done>& done, Status& result) {
+  auto finish = [&](Status status) {
+    result = std::move(status);
+    return Step::kFinished;
   };
-  std::optional<Status> status = run();
-  while (!status) {
-    LoadGroups(attempt);
-    status = run();
+  if (!nodes_.Exists(id.node)) return finish(Error(ErrorKind::kNotFound, ""));
+  if (!nodes_.IsDirectory(id.node)) return finish(Error(ErrorKind::kNotDirectory, ""));
+  std::optional<uint32_t> unsure = UnsureLocked(id.node, true);
+  bool some = nodes_[id.node].present != 0 && nodes_.FirstChild(id.node) != kNoNode;  // better than nothing in an outage
+  if (unsure && !attempt.failure) {
+    return WaitStepLocked(attempt, *unsure, Question::kNames, some, result,
+                          [this, id, done](Attempt again) { TryOpenDirectory(std::move(again), id, done); });
   }
-  if (!status->ok() && status->error().kind() == ErrorKind::kStale) return;  // a waiter has `done`
-  done(*std::move(status));
+  if (HiddenLocked(id.node) && !attempt.groups) return Step::kNeedGroups;
+  if (IsAnswer(attempt.failure, ErrorKind::kInterrupted)) return finish(*attempt.failure);
+  if (unsure && attempt.failure && !some) return finish(*attempt.failure);
+  if (nodes_[id.node].present == 0) {
+    return finish(Error(ReplacedLocked(attempt, id.node) ? ErrorKind::kStale : ErrorKind::kNotFound, ""));
+  }
+  return finish(VisibleLocked(attempt, id.node) ? Ok() : Error(ErrorKind::kNotFound, ""));
 }
 
 Status SecretGate::ReadDirectory(const Request& request, NodeId id, uint64_t cookie,

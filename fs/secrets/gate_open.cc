@@ -24,18 +24,9 @@ void SecretGate::Open(const Request& request, NodeId id, int flags, Reply<Opened
 }
 
 void SecretGate::TryOpen(Attempt attempt, NodeId id, int flags, Reply<Opened> done) {
-  Result<Opened> result = Opened{};
-  for (;;) {
-    Step step;
-    {
-      MutexLock lock(mutex_);
-      step = OpenLocked(attempt, id, flags, done, result);
-    }
-    if (step == Step::kWaiting) return;
-    if (step == Step::kFinished) break;
-    LoadGroups(attempt);
-  }
-  done(std::move(result));
+  RunSteps<Opened>(attempt, done, [&](Result<Opened>& result) REQUIRES(mutex_) {
+    return OpenLocked(attempt, id, flags, done, result);
+  });
 }
 
 SecretGate::Step SecretGate::OpenLocked(Attempt& attempt, NodeId id, int flags, Reply<Opened>& done, Result<Opened>& result) {
@@ -44,7 +35,18 @@ SecretGate::Step SecretGate::OpenLocked(Attempt& attempt, NodeId id, int flags, 
     return Step::kFinished;
   };
   const Tree* tree = nodes_.Exists(id.node) ? trees_.Of(id.node) : nullptr;
-  if (tree == nullptr || nodes_[id.node].present == 0) return finish({}, Error(ErrorKind::kNotFound, "there is no such secret"));
+  auto again = [this, id, flags, done](Attempt next) { TryOpen(std::move(next), id, flags, done); };
+  if (tree == nullptr || nodes_[id.node].present == 0) {
+    std::optional<uint32_t> unsure = attempt.failure ? std::nullopt : UnsureLocked(id.node, false);
+    Status waiting = unsure ? WaitLocked(attempt, *unsure, Question::kNames, false, again) : Ok();
+    if (!waiting.ok()) return finish({}, std::move(waiting).error());
+    if (unsure) return Step::kWaiting;
+    if (!ReplacedLocked(attempt, id.node)) {
+      return finish({}, attempt.failure ? *attempt.failure : Error(ErrorKind::kNotFound, "there is no such secret"));
+    }
+    result = Error(ErrorKind::kStale, "");
+    return Step::kFinished;
+  }
   if (nodes_.IsDirectory(id.node)) return finish({}, Error(ErrorKind::kIsDirectory, "it is a directory"));
   if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0) return finish({}, Error(ErrorKind::kReadOnly, "read-only"));
 
@@ -61,8 +63,7 @@ SecretGate::Step SecretGate::OpenLocked(Attempt& attempt, NodeId id, int flags, 
   } else if (attempt.failure && attempt.failure->kind() == ErrorKind::kInterrupted) {
     return finish(decision, *attempt.failure);
   } else if (readiness != Readiness::kFresh && !(attempt.waits >= kMaxWaits && versions_.CurrentSlot(id.node) != kNoSlot)) {
-    Status waiting = WaitLocked(attempt, nodes_[id.node].parent, Question::kValue, stale,
-                                [this, id, flags, done](Attempt again) { TryOpen(std::move(again), id, flags, done); });
+    Status waiting = WaitLocked(attempt, nodes_[id.node].parent, Question::kValue, stale, again);
     if (waiting.ok()) return Step::kWaiting;
     return finish(decision, std::move(waiting).error());
   }
@@ -81,11 +82,13 @@ Result<Opened> SecretGate::ServeLocked(const Attempt& attempt, NodeId id, const 
     return ConcludeLocked(attempt, id, decision, source, Error(ErrorKind::kTooLarge, "the value is larger than limits.value"));
   }
   bool current = id.version == nodes_[id.node].version;
-  bool sent_back = marks_.Take(static_cast<uint32_t>(request.caller.tid), id.node);
-  if (!current && !sent_back) {
+  auto tid = static_cast<uint32_t>(request.caller.tid);
+  std::optional<ReopenMarks::Mark> mark = marks_.Take(tid, id.node);
+  if (mark && mark->fetched && source == AuditEvent::Source::kCached) source = AuditEvent::Source::kFetched;
+  if (!current && !mark) {
     // The kernel walks the path again and comes back with the current inode, or, through a bind mount, with this one (S8, S10). It is the
     // same open(2): it is recorded when it ends.
-    marks_.Set(static_cast<uint32_t>(request.caller.tid), id.node);
+    marks_.Set(tid, id.node, source == AuditEvent::Source::kFetched);
     ++state_.header().counters.reopened;
     return Error(ErrorKind::kStale, "");
   }
@@ -189,26 +192,24 @@ void SecretGate::Access(const Request& request, NodeId id, int mask, Reply<Done>
 }
 
 void SecretGate::TryAccess(Attempt attempt, NodeId id, int mask, Reply<Done> done) {
-  auto answer = [&]() -> std::optional<Status> {
-    MutexLock lock(mutex_);
-    if (!nodes_.Exists(id.node) || nodes_[id.node].present == 0) return Error(ErrorKind::kNotFound, "");
-    if (HiddenLocked(id.node) && !attempt.groups) return std::nullopt;
-    if (!VisibleLocked(attempt, id.node)) return Error(ErrorKind::kNotFound, "");
-    if ((mask & W_OK) != 0) return Error(ErrorKind::kReadOnly, "");
-    if (nodes_.IsDirectory(id.node)) return Ok();
-    if ((mask & X_OK) != 0) return Error(ErrorKind::kDenied, "");
-    if ((mask & R_OK) == 0) return Ok();
-    Decision decision = DecideLocked(attempt, RulesLocked(id.node));
-    if (decision.outcome == Decision::Outcome::kNeedGroups) return std::nullopt;
-    if (decision.outcome == Decision::Outcome::kAllow) return Ok();
-    return Error(ErrorKind::kDenied, "");
+  RunSteps<Done>(attempt, done, [&](Status& result) REQUIRES(mutex_) { return AccessLocked(attempt, id, mask, result); });
+}
+
+SecretGate::Step SecretGate::AccessLocked(const Attempt& attempt, NodeId id, int mask, Status& result) {
+  auto finish = [&](Status status) {
+    result = std::move(status);
+    return Step::kFinished;
   };
-  std::optional<Status> status = answer();
-  if (!status) {
-    LoadGroups(attempt);
-    status = answer();
-  }
-  done(*std::move(status));
+  if (!nodes_.Exists(id.node) || nodes_[id.node].present == 0) return finish(Error(ErrorKind::kNotFound, ""));
+  if (HiddenLocked(id.node) && !attempt.groups) return Step::kNeedGroups;
+  if (!VisibleLocked(attempt, id.node)) return finish(Error(ErrorKind::kNotFound, ""));
+  if ((mask & W_OK) != 0) return finish(Error(ErrorKind::kReadOnly, ""));
+  if (nodes_.IsDirectory(id.node)) return finish(Ok());
+  if ((mask & X_OK) != 0) return finish(Error(ErrorKind::kDenied, ""));
+  if ((mask & R_OK) == 0) return finish(Ok());
+  Decision decision = DecideLocked(attempt, RulesLocked(id.node));
+  if (decision.outcome == Decision::Outcome::kNeedGroups) return Step::kNeedGroups;
+  return finish(decision.outcome == Decision::Outcome::kAllow ? Ok() : Error(ErrorKind::kDenied, ""));
 }
 
 }  // namespace leasefs

@@ -72,33 +72,32 @@ uint32_t HandleTable::CountForNode(uint32_t node) const {
   return static_cast<uint32_t>(std::count_if(index_.begin(), index_.end(), on_node));
 }
 
-void ReopenMarks::Set(uint32_t tid, uint32_t node) {
+void ReopenMarks::Set(uint32_t tid, uint32_t node, bool fetched) {
   auto marks = state_.marks();
   uint64_t key = Key(tid, node);
+  uint64_t value = key | (fetched ? kFetched : 0);
   size_t home = Home(key);
   for (uint32_t i = 0; i < kWindow; ++i) {
     ReopenMark& mark = marks[(home + i) % marks.size()];
-    if (mark.key == 0 || mark.key == key) {
-      mark.key = key;
+    if (mark.key == 0 || (mark.key & ~kFetched) == key) {
+      mark.key = value;
       return;
     }
   }
   // Full only with marks of threads that never came back; those of living threads are taken within moments.
-  marks[(home + victim_++ % kWindow) % marks.size()].key = key;
+  marks[(home + victim_++ % kWindow) % marks.size()].key = value;
 }
 
-bool ReopenMarks::Take(uint32_t tid, uint32_t node) {
+std::optional<ReopenMarks::Mark> ReopenMarks::Take(uint32_t tid, uint32_t node) {
   auto marks = state_.marks();
   uint64_t key = Key(tid, node);
   size_t home = Home(key);
   for (uint32_t i = 0; i < kWindow; ++i) {
     ReopenMark& mark = marks[(home + i) % marks.size()];
-    if (mark.key == key) {
-      mark.key = 0;
-      return true;
-    }
+    if ((mark.key & ~kFetched) != key || mark.key == 0) continue;
+    return Mark{(mark.key.exchange(0) & kFetched) != 0};
   }
-  return false;
+  return std::nullopt;
 }
 
 }  // namespace leasefs

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -41,13 +42,18 @@ class HandleTable {
 class ReopenMarks {
  public:
   explicit ReopenMarks(const StateMemory& state) : state_(state) {}
-  void Set(uint32_t tid, uint32_t node);
-  // Removes the mark; true if there was one.
-  bool Take(uint32_t tid, uint32_t node);
+  // `fetched`: what it comes back for had to be fetched, which is part of the record of the open(2) that ends then.
+  void Set(uint32_t tid, uint32_t node, bool fetched);
+  struct Mark {
+    bool fetched;
+  };
+  // Removes the mark, if there is one.
+  std::optional<Mark> Take(uint32_t tid, uint32_t node);
 
  private:
   static constexpr uint32_t kWindow = 32;  // places that a key may lie in
-  static uint64_t Key(uint32_t tid, uint32_t node) { return uint64_t{tid} << 32 | node; }
+  static constexpr uint64_t kFetched = uint64_t{1} << 63;  // no thread id is that large
+  static uint64_t Key(uint32_t tid, uint32_t node) { return (uint64_t{tid} << 32 | node) & ~kFetched; }
   static size_t Home(uint64_t key) { return static_cast<size_t>(key * 0x9e3779b97f4a7c15u >> 40); }
   StateMemory state_;
   uint32_t victim_ = 0;

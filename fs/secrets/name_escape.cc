@@ -39,7 +39,7 @@ std::string EscapeNameForCollision(std::string_view raw) {
   if (raw.empty()) return {};
   char last = raw.back();
   std::string out = EscapeName(raw);
-  if (last == '/' || last == '\0' || last == '%') return out;  // escaped already
+  if (last == '/' || last == '\0' || last == '%' || raw == ".") return out;  // escaped already
   out.pop_back();
   AppendEscaped(out, last);
   return out;

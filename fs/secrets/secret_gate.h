@@ -125,16 +125,25 @@ class SecretGate : public Gate, private BackendSink {
   // Without the lock, for a slot that a handle pins: opening a megabyte takes a while.
   Result<SecretBuffer> UnsealPinned(uint32_t slot) const LEASEFS_TSA(no_thread_safety_analysis) { return versions_.Unseal(slot); }
   void TryAccess(Attempt attempt, NodeId id, int mask, Reply<Done> done);
+  Step AccessLocked(const Attempt& attempt, NodeId id, int mask, Status& result) REQUIRES(mutex_);
   Decision DecideLocked(const Attempt& attempt, RuleSetId rules) const REQUIRES(mutex_);
   void LoadGroups(Attempt& attempt) const;
   RuleSetId RulesLocked(uint32_t node) const REQUIRES(mutex_);
 
   // gate_names.cc
+  // What is not there may only be not known yet: the directory whose names must be asked for before it is certain whether the node
+  // (or, with `names_below`, a name in it) is there.
+  std::optional<uint32_t> UnsureLocked(uint32_t node, bool names_below) const REQUIRES(mutex_);
+  // It is gone, but its name is there as something else: the kernel should look it up again. Sends a thread back once.
+  bool ReplacedLocked(const Attempt& attempt, uint32_t node) REQUIRES(mutex_);
   void TryLookup(Attempt attempt, NodeId parent, std::string name, Reply<Attributes> done);
+  Step LookupLocked(Attempt& attempt, NodeId parent, const std::string& name, Reply<Attributes>& done,
+                    Result<Attributes>& result) REQUIRES(mutex_);
   void TryGetAttributes(Attempt attempt, NodeId id, uint64_t handle, Reply<Attributes> done);
   Step AttributesLocked(Attempt& attempt, NodeId id, uint64_t handle, Reply<Attributes>& done, Result<Attributes>& result)
       REQUIRES(mutex_);
   void TryOpenDirectory(Attempt attempt, NodeId id, Reply<Done> done);
+  Step OpenDirectoryLocked(Attempt& attempt, NodeId id, Reply<Done>& done, Status& result) REQUIRES(mutex_);
   Attributes Describe(NodeId id, uint64_t size, bool cacheable) const REQUIRES(mutex_);
   // False: a hidden tree does not show this node to the caller (S22). kNeedGroups is answered by reading the groups beforehand.
   bool VisibleLocked(const Attempt& attempt, uint32_t node) const REQUIRES(mutex_);
@@ -149,6 +158,31 @@ class SecretGate : public Gate, private BackendSink {
   // Error: it may not wait (kBusy). `resume` is run by whoever completes the wait.
   Status WaitLocked(Attempt& attempt, uint32_t directory, Question question, bool has_stale,
                     std::function<void(Attempt)> resume) REQUIRES(mutex_);
+  // The same as the end of a step: kWaiting, or kFinished with the error in `result`.
+  template <class T>
+  Step WaitStepLocked(Attempt& attempt, uint32_t directory, Question question, bool has_stale, Result<T>& result,
+                      std::function<void(Attempt)> resume) REQUIRES(mutex_) {
+    Status waiting = WaitLocked(attempt, directory, question, has_stale, std::move(resume));
+    if (waiting.ok()) return Step::kWaiting;
+    result = std::move(waiting).error();
+    return Step::kFinished;
+  }
+  // Runs one operation under the lock, again with the caller's groups if they decide, and replies unless it waits.
+  template <class T, class Run>
+  void RunSteps(Attempt& attempt, const Reply<T>& done, Run run) EXCLUDES(mutex_) {
+    Result<T> result = T{};
+    for (;;) {
+      Step step;
+      {
+        MutexLock lock(mutex_);
+        step = run(result);
+      }
+      if (step == Step::kWaiting) return;
+      if (step == Step::kFinished) break;
+      LoadGroups(attempt);
+    }
+    done(std::move(result));
+  }
   void RequestPumpLocked() REQUIRES(mutex_);
   void Pump();
   void OnDeadline();

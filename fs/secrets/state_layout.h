@@ -76,7 +76,7 @@ struct HandleRecord {
 
 // A thread that was sent back with ESTALE: its next OPEN of the node is served, whatever inode it lands on (S8).
 struct ReopenMark {
-  std::atomic<uint64_t> key;  // tid << 32 | node; 0: free
+  std::atomic<uint64_t> key;  // tid << 32 | node, and the highest bit if it was fetched; 0: free
 };
 
 struct BackendRecord {

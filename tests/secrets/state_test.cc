@@ -1,0 +1,214 @@
+// The tables of surviving memory, each attached again as a successor of a killed process does it.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "fs/base/sim_loop.h"
+#include "fs/secrets/extent_allocator.h"
+#include "fs/secrets/handle_table.h"
+#include "fs/secrets/name_escape.h"
+#include "fs/secrets/node_table.h"
+#include "fs/secrets/version_table.h"
+#include "tests/support/sim_mount.h"
+
+namespace leasefs {
+namespace {
+
+constexpr uint32_t kNames = 200'000;
+
+struct Memory {
+  Memory() : memory(StateMemoryBytes(kNames)), state(StateMemory::Attach(memory.bytes(), kNames).value()) {}
+  SimMemory memory;
+  StateMemory state;
+};
+
+TEST(NameEscapeTest, S4_RoundTripOfAHundredThousandRandomNames) {
+  SimRandom random(7);
+  for (int i = 0; i < 100'000; ++i) {
+    std::string raw(1 + random.Below(40), '\0');
+    for (char& byte : raw) byte = static_cast<char>(random.Below(3) == 0 ? "/.%\0a"[random.Below(5)] : random.Below(256));
+    for (const std::string& name : {EscapeName(raw), EscapeNameForCollision(raw)}) {
+      ASSERT_EQ(UnescapeName(name), raw);
+      ASSERT_EQ(name.find('/'), std::string::npos);
+      ASSERT_EQ(name.find('\0'), std::string::npos);
+      ASSERT_NE(name, ".");
+      ASSERT_NE(name, "..");
+    }
+    bool escaped_anyway = raw.back() == '%' || raw.back() == '/' || raw.back() == '\0' || raw == ".";
+    ASSERT_EQ(EscapeName(raw) == EscapeNameForCollision(raw), escaped_anyway);
+  }
+  EXPECT_FALSE(UnescapeName("a%2").has_value());
+  EXPECT_FALSE(UnescapeName("%zz").has_value());
+}
+
+TEST(ExtentAllocatorTest, NeverHandsOutOverlapAndCoalesces) {
+  ExtentAllocator allocator(1 << 20);
+  SimRandom random(3);
+  std::map<uint64_t, uint64_t> held;
+  for (int i = 0; i < 20'000; ++i) {
+    if (random.Below(2) == 0 || held.empty()) {
+      uint64_t size = 1 + random.Below(3000);
+      auto offset = allocator.Allocate(size);
+      if (!offset) continue;
+      auto next = held.lower_bound(*offset);
+      ASSERT_TRUE(next == held.end() || *offset + size <= next->first);
+      ASSERT_TRUE(next == held.begin() || std::prev(next)->first + std::prev(next)->second <= *offset);
+      held[*offset] = size;
+    } else {
+      auto it = std::next(held.begin(), static_cast<long>(random.Below(held.size())));
+      allocator.Free(it->first, it->second);
+      held.erase(it);
+    }
+  }
+  for (auto [offset, size] : held) allocator.Free(offset, size);
+  EXPECT_EQ(allocator.used(), 0u);
+  EXPECT_EQ(allocator.Allocate(1 << 20), 0u);
+}
+
+TEST(NodeTableTest, ASuccessorFindsTheSameNodes) {
+  Memory memory;
+  NodeTable nodes(memory.state);
+  std::map<std::string, uint32_t> by_path;
+  for (int i = 0; i < 50'000; ++i) {
+    uint32_t directory = *nodes.Add(kRootNode, "d" + std::to_string(i % 100), NodeKind::kDirectory);
+    uint32_t file = *nodes.Add(directory, "k" + std::to_string(i), NodeKind::kFile);
+    nodes[directory].present = nodes[file].present = 1;
+    by_path[nodes.Path(file)] = file;
+  }
+  NodeTable successor(memory.state);
+  EXPECT_EQ(successor.count(), nodes.count());
+  for (const auto& [path, node] : by_path) ASSERT_EQ(successor.Walk(kRootNode, path), node) << path;
+  size_t children = 0;
+  for (uint32_t child = successor.FirstChild(kRootNode); child != kNoNode; child = successor.NextSibling(child)) ++children;
+  EXPECT_EQ(children, 100u);
+}
+
+TEST(NodeTableTest, AFullTableIsAnError) {
+  SimMemory memory(StateMemoryBytes(8));
+  NodeTable nodes(StateMemory::Attach(memory.bytes(), 8).value());
+  for (int i = 0; i < 7; ++i) ASSERT_TRUE(nodes.Add(kRootNode, std::to_string(i), NodeKind::kFile).ok());
+  EXPECT_EQ(nodes.Add(kRootNode, "more", NodeKind::kFile).error().kind(), ErrorKind::kNoMemory);
+  EXPECT_FALSE(StateMemory::Attach(memory.bytes(), 9).ok());
+}
+
+class VersionTableTest : public testing::Test {
+ protected:
+  VersionTableTest() : key_(kKeyBytes), nodes_(memory_.state) {
+    directory_ = *nodes_.Add(kRootNode, "secret", NodeKind::kDirectory);
+    for (const char* name : {"a", "b", "c"}) files_.push_back(*nodes_.Add(directory_, name, NodeKind::kFile));
+  }
+  uint32_t Stage(VersionTable& table, uint32_t file, uint64_t publication, const std::string& bytes) {
+    SecretBuffer value = SecretBuffer::CopyOf(bytes);
+    return *table.Stage({file, nodes_[file].version + 1, 0, publication, {}, table.MacOf(value)}, value);
+  }
+  std::string BytesOf(const VersionTable& table, uint32_t file) {
+    uint32_t slot = table.CurrentSlot(file);
+    return slot == kNoSlot ? "" : std::string(table.Unseal(slot)->ExposeText());
+  }
+
+  Memory memory_;
+  SimRandom random_{1};
+  SecretBuffer key_;
+  NodeTable nodes_;
+  uint32_t directory_;
+  std::vector<uint32_t> files_;
+};
+
+TEST_F(VersionTableTest, APublicationThatWasNotCommittedLeavesNothing) {
+  {
+    VersionTable table(memory_.state, nodes_, random_, key_);
+    for (uint32_t file : files_) Stage(table, file, 1, "bytes");
+  }
+  VersionTable successor(memory_.state, nodes_, random_, key_);
+  successor.FinishRecovery();
+  for (uint32_t file : files_) EXPECT_EQ(successor.CurrentSlot(file), kNoSlot);
+  EXPECT_EQ(successor.sealed_bytes(), 0u);
+}
+
+TEST_F(VersionTableTest, ACommittedPublicationIsWholeWhereverTheKillFell) {
+  for (size_t applied = 0; applied <= files_.size(); ++applied) {
+    std::string bytes = "round " + std::to_string(applied);
+    {
+      VersionTable table(memory_.state, nodes_, random_, key_);
+      table.FinishRecovery();
+      uint64_t publication = nodes_[directory_].publication + 1;
+      std::vector<uint32_t> slots;
+      for (uint32_t file : files_) slots.push_back(Stage(table, file, publication, bytes));
+      nodes_[directory_].publication = publication;
+      for (size_t i = 0; i < applied; ++i) table.Apply(slots[i]);
+    }
+    VersionTable successor(memory_.state, nodes_, random_, key_);
+    successor.FinishRecovery();
+    for (uint32_t file : files_) EXPECT_EQ(BytesOf(successor, file), bytes);
+    EXPECT_EQ(successor.sealed_bytes(), files_.size() * 64);
+  }
+}
+
+TEST_F(VersionTableTest, AHeldVersionOutlivesItsReplacementAndItsProcess) {
+  uint32_t first = 0;
+  {
+    VersionTable table(memory_.state, nodes_, random_, key_);
+    HandleTable handles(memory_.state, table);
+    table.FinishRecovery();
+    first = Stage(table, files_[0], 1, "first");
+    nodes_[directory_].publication = 1;
+    table.Apply(first);
+    ASSERT_TRUE(handles.Insert(1002, first, files_[0], 1, false).ok());
+    uint32_t second = Stage(table, files_[0], 2, "second");
+    nodes_[directory_].publication = 2;
+    table.Apply(second);
+  }
+  VersionTable successor(memory_.state, nodes_, random_, key_);
+  HandleTable handles(memory_.state, successor);
+  successor.FinishRecovery();
+  ASSERT_NE(handles.Find(1002), nullptr);
+  EXPECT_EQ(successor.Unseal(handles.Find(1002)->slot)->ExposeText(), "first");
+  EXPECT_EQ(successor.SupersededSlot({files_[0], 1}), first);
+  EXPECT_EQ(BytesOf(successor, files_[0]), "second");
+  handles.Remove(1002);
+  EXPECT_EQ(successor.SupersededSlot({files_[0], 1}), kNoSlot);
+}
+
+TEST_F(VersionTableTest, AReplayedOpenInsertsNothingTwiceNorAfterItsRelease) {
+  VersionTable table(memory_.state, nodes_, random_, key_);
+  HandleTable handles(memory_.state, table);
+  table.FinishRecovery();
+  uint32_t slot = Stage(table, files_[0], 1, "v");
+  nodes_[directory_].publication = 1;
+  table.Apply(slot);
+  ASSERT_TRUE(handles.Insert(42, slot, files_[0], 1, false).ok());
+  ASSERT_TRUE(handles.Insert(42, slot, files_[0], 1, true).ok());
+  EXPECT_EQ(handles.count(), 1u);
+  handles.Remove(42);
+  ASSERT_TRUE(handles.Insert(42, slot, files_[0], 1, true).ok());
+  EXPECT_EQ(handles.count(), 0u);
+}
+
+TEST_F(VersionTableTest, DamagedMemoryIsAnErrorNeverOtherBytes) {
+  VersionTable table(memory_.state, nodes_, random_, key_);
+  uint32_t slot = Stage(table, files_[0], 1, "value");
+  memory_.state.blobs()[table[slot].blob_offset + 14] ^= std::byte{1};
+  EXPECT_FALSE(table.Unseal(slot).ok());
+}
+
+TEST(ReopenMarksTest, AMarkIsTakenOnceAndSurvives) {
+  Memory memory;
+  ReopenMarks marks(memory.state);
+  marks.Set(7, 9, true);
+  EXPECT_FALSE(marks.Take(7, 8).has_value());
+  auto taken = ReopenMarks(memory.state).Take(7, 9);
+  ASSERT_TRUE(taken.has_value());
+  EXPECT_TRUE(taken->fetched);
+  EXPECT_FALSE(marks.Take(7, 9).has_value());
+}
+
+TEST(ReopenMarksTest, TenThousandThreadsAtOnceLoseNone) {
+  Memory memory;
+  ReopenMarks marks(memory.state);
+  for (uint32_t tid = 1; tid <= 10'000; ++tid) marks.Set(tid, 5, false);
+  for (uint32_t tid = 1; tid <= 10'000; ++tid) ASSERT_TRUE(marks.Take(tid, 5).has_value()) << tid;
+}
+
+}  // namespace
+}  // namespace leasefs
