@@ -29,7 +29,7 @@ class FixedAccounts : public AccountDatabase {
  public:
   std::optional<RuleUser> User(const std::string& name) const override {
     if (name == "leasefs") return RuleUser{60001, 60001, name};
-    if (name == "leasefs-backend") return RuleUser{60002, 60002, name};
+    if (name == "leasefs-backend") return RuleUser{60002, 60003, name};
     return std::nullopt;
   }
   std::optional<RuleGroup> Group(const std::string& name) const override {

@@ -47,7 +47,7 @@ TEST_F(KeeperTest, StartsEachRoleWithExactlyItsDescriptorsAndAnEmptyEnvironment)
   EXPECT_THAT(fs, HasSubstr(" fds=0,1,2,3,4,5,6,7,8,9,10,11,12 env=NO_COLOR=1; signals=clear"));
   EXPECT_THAT(store, HasSubstr(" fds=0,1,2,3,4,6,7 env=NO_COLOR=1; signals=clear"));
   EXPECT_THAT(fs, HasSubstr("--uid 60001 --gid 60001 --peer-group 60003 --role fs --generation 1"));
-  EXPECT_THAT(store, HasSubstr("--uid 60002 --gid 60002 --peer-group 60003 --role store --name local"));
+  EXPECT_THAT(store, HasSubstr("--uid 60002 --gid 65534 --peer-group 60003 --role store --name local"));
 }
 
 TEST_F(KeeperTest, MountsReadOnlyAndOpensItsSocketsForTheGroup) {
