@@ -191,6 +191,7 @@ void Members(Codec& codec, StorePart& part) {
   codec.Number(part.keep_versions, bounds::kKeepVersionsMin, bounds::kKeepVersionsMax);
   codec.Number(part.value_bytes, bounds::kValueMin, uint64_t{kHardMaxValueBytes});
   codec.Choice(part.key, KeySource::Kind::kPassphrase);
+  codec.Flag(part.audit_required);
 }
 
 bool KnowsItsBackends(const Config& config) {
@@ -222,10 +223,10 @@ Result<Config> DecodeForFs(std::span<const std::byte> bytes) {
   return config;
 }
 
-SecretBuffer EncodeForStore(const BackendOptions& backend, const LimitOptions& limits) {
+SecretBuffer EncodeForStore(const BackendOptions& backend, const LimitOptions& limits, const AuditOptions& audit) {
   Write write;
   StorePart part{backend.name, backend.store.path, backend.store.keep_versions, limits.value_bytes,
-                 backend.store.key.kind};
+                 backend.store.key.kind, audit.required};
   Members(write, part);
   return std::move(write).Take();
 }

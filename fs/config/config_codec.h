@@ -24,8 +24,9 @@ struct StorePart {
   uint32_t keep_versions = 0;
   uint64_t value_bytes = 0;  // limits.value
   KeySource::Kind key = KeySource::Kind::kPassphrase;
+  bool audit_required = true;  // audit.required
 };
-SecretBuffer EncodeForStore(const BackendOptions& backend, const LimitOptions& limits);
+SecretBuffer EncodeForStore(const BackendOptions& backend, const LimitOptions& limits, const AuditOptions& audit = {});
 Result<StorePart> DecodeForStore(std::span<const std::byte> bytes);
 
 // What changed between two configurations and cannot be taken over by a reload ("mount", "backend.local.path").

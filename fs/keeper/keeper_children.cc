@@ -169,7 +169,7 @@ void Keeper::OnAdopted(const Config& config) {
   if (next_audit_file_) UseAuditFile(std::move(*next_audit_file_));
   next_audit_file_.reset();
   for (Store& store : stores_) {
-    SecretBuffer part = EncodeForStore(FindBackend(store.backend), config.limits);
+    SecretBuffer part = EncodeForStore(FindBackend(store.backend), config.limits, config.audit);
     auto memory = MakeSealedMemory("leasefs-config", part.Expose());
     if (memory.ok())
       store.child->Send(ChildMessage::Make(ChildMessageType::kConfig, reload_.generation(), "", std::move(*memory)));
