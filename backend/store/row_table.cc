@@ -17,13 +17,15 @@ std::string_view NameOf(Table table) {
   std::abort();
 }
 
-bool HasHead(Table table) { return table == Table::kVersion; }
+bool HasHead(Table table) {
+  return table == Table::kVersion;
+}
 
 }  // namespace
 
 std::string RowTable::Schema(Table table) {
-  return StrCat("CREATE TABLE ", NameOf(table), "(id INTEGER PRIMARY KEY, ", HasHead(table) ? "head BLOB NOT NULL, " : "",
-                "body BLOB NOT NULL)");
+  return StrCat("CREATE TABLE ", NameOf(table), "(id INTEGER PRIMARY KEY, ",
+                HasHead(table) ? "head BLOB NOT NULL, " : "", "body BLOB NOT NULL)");
 }
 
 Result<RowTable> RowTable::Prepare(Database& database, Table table) {
@@ -94,8 +96,12 @@ Status RowTable::Write(Statement& statement, const RowView& row) {
   return Ok();
 }
 
-Status RowTable::Insert(const RowView& row) { return Write(insert_, row); }
-Status RowTable::Update(const RowView& row) { return Write(update_, row); }
+Status RowTable::Insert(const RowView& row) {
+  return Write(insert_, row);
+}
+Status RowTable::Update(const RowView& row) {
+  return Write(update_, row);
+}
 
 Status RowTable::Delete(int64_t id) {
   LEASEFS_RETURN_IF_ERROR(delete_.Bind(1, id));

@@ -1,4 +1,5 @@
-// One table of the store's file: rows by id, nothing else. A row that is not there is damage: the index knows what must be.
+// One table of the store's file: rows by id, nothing else. A row that is not there is damage: the index knows what must
+// be.
 #pragma once
 
 #include <cstdint>

@@ -1,20 +1,22 @@
 // The format, number 1. A SQLite file (application_id "lefs", user_version 1) with three tables:
 //
 //   meta    (id, body)        1 the store's id, in clear · 2 the key slots · 3 the state, sealed
-//   secret  (id, body)        one row per path: sealed path, generation, next version, kept versions and their rows, key names
-//   version (id, head, body)  one row per kept version: sealed number, time, author, note, sizes · sealed keys and values
+//   secret  (id, body)        one row per path: sealed path, generation, next version, kept versions and their rows,
+//   key names version (id, head, body)  one row per kept version: sealed number, time, author, note, sizes · sealed
+//   keys and values
 //
-// A random data key is wrapped in the key slots; by HKDF it gives a key for each kind of column and one for the set. Columns are sealed
-// with AES-256-GCM; kind, store, row, path and version are authenticated with each. The state has the keyed hash and the number
-// of all other rows (store_set.h), changed in the transaction that changes a row and checked against every row when the store is opened.
-// So a row that was changed, swapped, removed, added or taken from an older copy is refused; the whole of an older copy is not.
+// A random data key is wrapped in the key slots; by HKDF it gives a key for each kind of column and one for the set.
+// Columns are sealed with AES-256-GCM; kind, store, row, path and version are authenticated with each. The state has
+// the keyed hash and the number of all other rows (store_set.h), changed in the transaction that changes a row and
+// checked against every row when the store is opened. So a row that was changed, swapped, removed, added or taken from
+// an older copy is refused; the whole of an older copy is not.
 //
 // There is no index in the file, since a damaged one could make a row look absent: names are in memory (store_index.h).
-// A removed secret leaves its row, with its numbers only, so that they go on when it is put again and ChangedSince can tell of it;
-// the oldest beyond kMaxRemoved are forgotten, and new paths begin above their numbers.
+// A removed secret leaves its row, with its numbers only, so that they go on when it is put again and ChangedSince can
+// tell of it; the oldest beyond kMaxRemoved are forgotten, and new paths begin above their numbers.
 //
-// Every change is one transaction: written to the write-ahead log, synced, taken into the file, synced, and the log emptied, all
-// before the call returns. A crash leaves the state before or after it.
+// Every change is one transaction: written to the write-ahead log, synced, taken into the file, synced, and the log
+// emptied, all before the call returns. A crash leaves the state before or after it.
 #include "backend/store/store.h"
 
 #include <algorithm>
@@ -36,19 +38,25 @@ using store::StoreIndex;
 
 constexpr size_t kMaxRemoved = 4096;
 
-Error NoSuchSecret(const std::string& path) { return {ErrorKind::kNotFound, StrCat("no secret ", Printable(path))}; }
+Error NoSuchSecret(const std::string& path) {
+  return {ErrorKind::kNotFound, StrCat("no secret ", Printable(path))};
+}
 
 class EmbeddedStore final : public Store {
  public:
   EmbeddedStore(StoreSettings settings, std::unique_ptr<StoreFile> file, StoreIndex index)
       : settings_(settings), file_(std::move(file)), index_(std::move(index)) {}
 
-  Result<std::vector<uint64_t>> Apply(std::vector<Put> puts, uint32_t author, const std::string& note, WallTime now) override;
-  Status Remove(const std::string& secret, const std::vector<std::string>& keys, uint32_t author, WallTime now) override;
+  Result<std::vector<uint64_t>> Apply(std::vector<Put> puts, uint32_t author, const std::string& note,
+                                      WallTime now) override;
+  Status Remove(const std::string& secret, const std::vector<std::string>& keys, uint32_t author,
+                WallTime now) override;
   Result<uint64_t> Rollback(const std::string& secret, uint64_t version, uint32_t author, WallTime now) override;
   Result<std::pair<uint64_t, Fields>> Get(const std::string& secret, uint64_t version) const override;
   Result<std::vector<VersionInfo>> History(const std::string& secret) const override;
-  Result<std::vector<protocol::Entry>> List(const std::string& directory) const override { return index_.List(directory); }
+  Result<std::vector<protocol::Entry>> List(const std::string& directory) const override {
+    return index_.List(directory);
+  }
   std::vector<std::string> Secrets(const std::string& prefix) const override { return index_.AtOrBelow(prefix); }
   uint64_t generation() const override { return file_->state().generation(); }
   Result<std::vector<std::string>> ChangedSince(uint64_t generation) const override;
@@ -77,8 +85,10 @@ class EmbeddedStore final : public Store {
   Result<Kept> FindVersion(const std::string& secret, uint64_t version) const;
   // `write` makes the changes inside one transaction. Nothing is kept of it when it fails or makes none.
   Status Transact(const std::function<Status(std::vector<Change>&)>& write);
-  Result<uint64_t> PutOne(const std::string& path, Fields fields, bool replace, const Stamp& stamp, std::vector<Change>& changes);
-  Result<uint64_t> AddVersion(const std::string& path, const Fields& fields, const Stamp& stamp, std::vector<Change>& changes);
+  Result<uint64_t> PutOne(const std::string& path, Fields fields, bool replace, const Stamp& stamp,
+                          std::vector<Change>& changes);
+  Result<uint64_t> AddVersion(const std::string& path, const Fields& fields, const Stamp& stamp,
+                              std::vector<Change>& changes);
   Status RemoveOne(const std::string& path, std::vector<Change>& changes);
   Status ForgetOldest(std::vector<Change>& changes);
 
@@ -88,7 +98,8 @@ class EmbeddedStore final : public Store {
 };
 
 uint64_t EmbeddedStore::value_bytes() const {
-  return settings_.value_bytes == 0 ? kHardMaxValueBytes : std::min<uint64_t>(settings_.value_bytes, kHardMaxValueBytes);
+  return settings_.value_bytes == 0 ? kHardMaxValueBytes
+                                    : std::min<uint64_t>(settings_.value_bytes, kHardMaxValueBytes);
 }
 
 Result<EmbeddedStore::Kept> EmbeddedStore::FindVersion(const std::string& secret, uint64_t version) const {
@@ -129,7 +140,8 @@ Result<uint64_t> EmbeddedStore::AddVersion(const std::string& path, const Fields
   head.next_version = file_->staged().first_version;
   if (known != nullptr) head = known->head;
   const uint64_t version = head.next_version++;
-  LEASEFS_ASSIGN_OR_RETURN(kept, file_->AddVersion(path, store::Describe(version, fields, stamp.author, stamp.note, stamp.now), fields));
+  LEASEFS_ASSIGN_OR_RETURN(
+      kept, file_->AddVersion(path, store::Describe(version, fields, stamp.author, stamp.note, stamp.now), fields));
   head.kept.push_back(kept);
   const size_t keep = std::max<size_t>(settings_.keep_versions, 1);
   while (head.kept.size() > keep) {
@@ -157,7 +169,8 @@ Result<uint64_t> EmbeddedStore::PutOne(const std::string& path, Fields fields, b
   return AddVersion(path, fields, stamp, changes);
 }
 
-Result<std::vector<uint64_t>> EmbeddedStore::Apply(std::vector<Put> puts, uint32_t author, const std::string& note, WallTime now) {
+Result<std::vector<uint64_t>> EmbeddedStore::Apply(std::vector<Put> puts, uint32_t author, const std::string& note,
+                                                   WallTime now) {
   LEASEFS_RETURN_IF_ERROR(store::CheckPuts(puts, value_bytes()));
   if (note.size() > store::kMaxNoteBytes) {
     return Error(ErrorKind::kInvalid, StrCat("the note has ", note.size(), " bytes: at most ", store::kMaxNoteBytes));
@@ -165,7 +178,8 @@ Result<std::vector<uint64_t>> EmbeddedStore::Apply(std::vector<Put> puts, uint32
   std::vector<uint64_t> versions;
   LEASEFS_RETURN_IF_ERROR(Transact([&](std::vector<Change>& changes) -> Status {
     for (Put& put : puts) {
-      LEASEFS_ASSIGN_OR_RETURN(version, PutOne(put.secret, std::move(put.fields), put.replace, {author, note, now}, changes));
+      LEASEFS_ASSIGN_OR_RETURN(version,
+                               PutOne(put.secret, std::move(put.fields), put.replace, {author, note, now}, changes));
       versions.push_back(version);
     }
     return Ok();
@@ -196,7 +210,8 @@ Status EmbeddedStore::ForgetOldest(std::vector<Change>& changes) {
   return Ok();
 }
 
-Status EmbeddedStore::Remove(const std::string& secret, const std::vector<std::string>& keys, uint32_t author, WallTime now) {
+Status EmbeddedStore::Remove(const std::string& secret, const std::vector<std::string>& keys, uint32_t author,
+                             WallTime now) {
   const StoreIndex::Secret* known = index_.FindLive(secret);
   if (known == nullptr) return NoSuchSecret(secret);
   return Transact([&](std::vector<Change>& changes) -> Status {
@@ -252,14 +267,16 @@ Result<std::vector<std::string>> EmbeddedStore::ChangedSince(uint64_t generation
   const auto& known = state.generations;
   const bool ours = generation == 0 || std::binary_search(known.begin(), known.end(), generation);
   if (!ours || generation < state.forgotten) {
-    return Error(ErrorKind::kNotFound, StrCat("changes since ", generation, " are not known: it is too long ago, or of another copy of "
+    return Error(ErrorKind::kNotFound, StrCat("changes since ", generation,
+                                              " are not known: it is too long ago, or of another copy of "
                                               "the store"));
   }
   return index_.ChangedAfter(generation);
 }
 
 Status EmbeddedStore::Backup(const std::string& path) const {
-  return store::MakeWhole(path, [&](const std::string& unfinished) { return file_->CopyTo(unfinished, settings_.vfs); });
+  return store::MakeWhole(path,
+                          [&](const std::string& unfinished) { return file_->CopyTo(unfinished, settings_.vfs); });
 }
 
 StoreFigures EmbeddedStore::figures() const {
@@ -274,9 +291,8 @@ StoreFigures EmbeddedStore::figures() const {
 }  // namespace
 
 Status Store::Create(const std::string& path, const StoreKey& key, Random& random, const StoreSettings& settings) {
-  return store::MakeWhole(path, [&](const std::string& unfinished) {
-    return StoreFile::Format(unfinished, settings.vfs, key, random);
-  });
+  return store::MakeWhole(
+      path, [&](const std::string& unfinished) { return StoreFile::Format(unfinished, settings.vfs, key, random); });
 }
 
 Result<std::unique_ptr<Store>> Store::Open(const std::string& path, const StoreKey& key, Random& random,

@@ -1,9 +1,10 @@
 // Store: the embedded encrypted store, one SQLite file. See the head of store.cc for the format.
 //
-// Values and names are sealed with AES-256-GCM under a data key; the data key is wrapped by a key file, a credential or a
-// passphrase. Path, key and version are authenticated, and so is the set of all rows: a file with a row changed, swapped,
-// removed or taken from an older copy is refused when it is opened. (A consistent old copy of the whole file is not noticed.)
-// Every call that changes something is durable when it returns. Used by one thread of one process. Blocks on local file I/O only.
+// Values and names are sealed with AES-256-GCM under a data key; the data key is wrapped by a key file, a credential or
+// a passphrase. Path, key and version are authenticated, and so is the set of all rows: a file with a row changed,
+// swapped, removed or taken from an older copy is refused when it is opened. (A consistent old copy of the whole file
+// is not noticed.) Every call that changes something is durable when it returns. Used by one thread of one process.
+// Blocks on local file I/O only.
 #pragma once
 
 #include <cstdint>
@@ -28,22 +29,23 @@ struct StoreKey {
   Kind kind = Kind::kRaw;
   SecretBuffer bytes;
 };
-// "leasefs-store-key-1:BASE64OF32BYTES\n". kInvalid names what is wrong, never what it read.
+// "leasefs-store-key-1:BASE64OF32BYTES\n" (the line end may be missing). kInvalid names what is wrong, never what it
+// read.
 Result<SecretBuffer> ParseKeyFile(const SecretBuffer& text);
 SecretBuffer MakeKeyFile(Random& random);
 
 struct StoreSettings {
-  uint32_t keep_versions = 10;
-  uint64_t value_bytes = 0;       // limits.value
-  const char* vfs = nullptr;      // SQLite VFS, for tests; null: the default
+  uint32_t keep_versions = 10;  // the current one included; 0 keeps it too
+  uint64_t value_bytes = 0;     // limits.value; 0: kHardMaxValueBytes
+  const char* vfs = nullptr;    // SQLite VFS, for tests; null: the default
 };
 
 // One version of a secret, without values.
 struct VersionInfo {
   uint64_t version = 0;
   WallTime created{};
-  uint32_t author = 0;            // uid that put it
-  std::string note;               // "put", "import", "rollback to 3"
+  uint32_t author = 0;                                 // uid that put it
+  std::string note;                                    // "put", "import", "rollback to 3"
   std::vector<std::pair<std::string, uint64_t>> keys;  // name, size
 };
 struct StoreFigures {
@@ -52,10 +54,13 @@ struct StoreFigures {
 
 class Store {
  public:
-  // A new store at `path`, mode 0600. kInvalid when the file is there already: nothing is ever overwritten.
-  static Status Create(const std::string& path, const StoreKey& key, Random& random, const StoreSettings& settings = {});
-  // kNotFound: no file. kLocked: `key` does not open it. kRemote: damaged, with the reason. kInvalid: not a leasefs store, or a newer format.
-  // Checks the whole set of rows: O(rows), about 1 µs each.
+  // A new store at `path`, mode 0600, whole or not at all. kInvalid when there is something already: nothing is ever
+  // overwritten.
+  static Status Create(const std::string& path, const StoreKey& key, Random& random,
+                       const StoreSettings& settings = {});
+  // kNotFound: no file. kLocked: `key` does not open it. kRemote: damaged, with the reason. kInvalid: not a leasefs
+  // store, or a newer format. kUnreachable: another process has it open. `random` must outlive the store. Checks the
+  // whole set of rows: O(rows), a few µs each, and O(bytes).
   static Result<std::unique_ptr<Store>> Open(const std::string& path, const StoreKey& key, Random& random,
                                              const StoreSettings& settings);
   virtual ~Store() = default;
@@ -63,27 +68,43 @@ class Store {
   struct Put {
     std::string secret;
     std::vector<protocol::Field> fields;
-    bool replace = true;          // false: keys not named keep their values
+    bool replace = true;  // false: keys not named keep their values
   };
-  // All of `puts` or nothing, each one a new version. Returns the new version numbers. kInvalid: a bad path or key. kTooLarge.
-  virtual Result<std::vector<uint64_t>> Apply(std::vector<Put> puts, uint32_t author, const std::string& note, WallTime now) = 0;
-  // `keys` empty: the secret goes with all its versions. Otherwise a new version without them (none left: the secret goes).
-  virtual Status Remove(const std::string& secret, const std::vector<std::string>& keys, uint32_t author, WallTime now) = 0;
-  // Makes the bytes of `version` a new version.
+  // All of `puts` or nothing, each one a new version with a generation of its own. A put whose bytes are the current
+  // ones makes no version: its number is the current one. Returns the version numbers. kInvalid: a bad path or key, a
+  // secret named twice, no key at all. kTooLarge: a value over the limit, too many keys, or names and values of one
+  // secret over kMaxSecretBytes.
+  virtual Result<std::vector<uint64_t>> Apply(std::vector<Put> puts, uint32_t author, const std::string& note,
+                                              WallTime now) = 0;
+  // `keys` empty: the secret goes with all its versions. Otherwise a new version without them (none left: the secret
+  // goes).
+  virtual Status Remove(const std::string& secret, const std::vector<std::string>& keys, uint32_t author,
+                        WallTime now) = 0;
+  // Makes the bytes of `version` a new version, unless they are the current ones.
   virtual Result<uint64_t> Rollback(const std::string& secret, uint64_t version, uint32_t author, WallTime now) = 0;
 
-  // `version` 0: the current one.
-  virtual Result<std::pair<uint64_t, std::vector<protocol::Field>>> Get(const std::string& secret, uint64_t version) const = 0;
+  // `version` 0: the current one. kNotFound: no such secret, or version. kRemote: the row is damaged. A value over the
+  // limit (it was put under a higher one) is too_large and comes without its bytes.
+  virtual Result<std::pair<uint64_t, std::vector<protocol::Field>>> Get(const std::string& secret,
+                                                                        uint64_t version) const = 0;
   virtual Result<std::vector<VersionInfo>> History(const std::string& secret) const = 0;  // newest first
   virtual Result<std::vector<protocol::Entry>> List(const std::string& directory) const = 0;
-  virtual std::vector<std::string> Secrets(const std::string& prefix) const = 0;            // all paths at or below, sorted
+  virtual std::vector<std::string> Secrets(const std::string& prefix) const = 0;  // all paths at or below, sorted
+  // Rises with every change of a secret, by steps that nobody can guess, so that one that was told is never mistaken
+  // after an older copy of the store was put back. 0: nothing was ever put.
   virtual uint64_t generation() const = 0;
+  // Paths, removed ones too, in the order of their last changes. kNotFound: cannot be known; take it that everything
+  // changed.
   virtual Result<std::vector<std::string>> ChangedSince(uint64_t generation) const = 0;
 
-  // Everything is sealed anew under a new data key, which both the old and `new_key` open until FinishRekey. One transaction.
+  // `new_key` opens the store too from now on. (A rekey that was not finished is forgotten.)
   virtual Status Rekey(const StoreKey& new_key) = 0;
-  virtual Status FinishRekey() = 0;   // only the key of the last Rekey opens it from now on
-  // A consistent copy at `path`, which must not exist. Sealed as the store is.
+  // Seals everything anew under a new data key, in one transaction: only the key of the last Rekey opens the store from
+  // now on. No rekey under way: Ok. kInvalid: the store was opened with the old key after the Rekey, so that the new
+  // one may be lost.
+  virtual Status FinishRekey() = 0;
+  // A consistent copy at `path`, which must not exist. Sealed as the store is, opened by the same keys. The copy is
+  // checked in whole.
   virtual Status Backup(const std::string& path) const = 0;
 
   virtual StoreFigures figures() const = 0;

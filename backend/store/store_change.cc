@@ -17,11 +17,13 @@ Status CheckFields(const Store::Put& put, uint64_t value_bytes) {
                                                " cannot be a key: 1 to ", kMaxKeyBytes, " bytes, none of them NUL"));
     }
     if (!keys.insert(field.key).second) {
-      return Error(ErrorKind::kInvalid, StrCat("key ", Printable(field.key), " of ", Printable(put.secret), " is given twice"));
+      return Error(ErrorKind::kInvalid,
+                   StrCat("key ", Printable(field.key), " of ", Printable(put.secret), " is given twice"));
     }
     if (field.too_large || field.value.size() > value_bytes) {
-      return Error(ErrorKind::kTooLarge, StrCat("key ", Printable(field.key), " of ", Printable(put.secret), " has ",
-                                                field.value.size(), " bytes, more than limits.value (", value_bytes, ")"));
+      return Error(ErrorKind::kTooLarge,
+                   StrCat("key ", Printable(field.key), " of ", Printable(put.secret), " has ", field.value.size(),
+                          " bytes, more than limits.value (", value_bytes, ")"));
     }
   }
   return Ok();
@@ -31,8 +33,10 @@ Status CheckFields(const Store::Put& put, uint64_t value_bytes) {
 
 Status CheckPath(const std::string& path) {
   if (!path.empty() && protocol::IsValidPath(path)) return Ok();
-  return Error(ErrorKind::kInvalid, StrCat("\"", Printable(path), "\" cannot be the path of a secret: components joined by /, none "
-                                           "of them empty, . or .., at most ", kMaxPathBytes, " bytes"));
+  return Error(ErrorKind::kInvalid, StrCat("\"", Printable(path),
+                                           "\" cannot be the path of a secret: components joined by /, none "
+                                           "of them empty, . or .., at most ",
+                                           kMaxPathBytes, " bytes"));
 }
 
 Status CheckPuts(const std::vector<Store::Put>& puts, uint64_t value_bytes) {
@@ -63,21 +67,23 @@ Fields Merge(Fields base, Fields change) {
 }
 
 bool SameFields(const Fields& a, const Fields& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const protocol::Field& left, const protocol::Field& right) {
-    return left.key == right.key && ConstantTimeEqual(left.value, right.value);
-  });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const protocol::Field& left, const protocol::Field& right) {
+                      return left.key == right.key && ConstantTimeEqual(left.value, right.value);
+                    });
 }
 
 Status CheckWhole(const std::string& path, const Fields& fields) {
   if (fields.size() > kMaxKeysPerSecret) {
-    return Error(ErrorKind::kTooLarge,
-                 StrCat(Printable(path), " would have ", fields.size(), " keys: at most ", kMaxKeysPerSecret, " are possible"));
+    return Error(ErrorKind::kTooLarge, StrCat(Printable(path), " would have ", fields.size(), " keys: at most ",
+                                              kMaxKeysPerSecret, " are possible"));
   }
   size_t bytes = 0;
   for (const protocol::Field& field : fields) bytes += field.key.size() + field.value.size();
   if (bytes > kMaxSecretBytes) {
-    return Error(ErrorKind::kTooLarge, StrCat(Printable(path), " would have ", bytes, " bytes of names and values: at most ",
-                                              kMaxSecretBytes, " are possible"));
+    return Error(ErrorKind::kTooLarge,
+                 StrCat(Printable(path), " would have ", bytes, " bytes of names and values: at most ", kMaxSecretBytes,
+                        " are possible"));
   }
   return Ok();
 }

@@ -22,7 +22,8 @@ Status CheckPuts(const std::vector<Store::Put>& puts, uint64_t value_bytes);
 Fields Merge(Fields base, Fields change);
 void SortByKey(Fields& fields);
 bool SameFields(const Fields& a, const Fields& b);
-// kTooLarge: too many keys, or names and values together over kMaxSecretBytes, so that a version always fits into a frame.
+// kTooLarge: too many keys, or names and values together over kMaxSecretBytes, so that a version always fits into a
+// frame.
 Status CheckWhole(const std::string& path, const Fields& fields);
 
 std::string JoinKeys(const Fields& fields);  // as in SecretHead::keys

@@ -14,7 +14,8 @@ namespace leasefs::store {
 namespace {
 
 Error Exists(const std::string& path) {
-  return {ErrorKind::kInvalid, StrCat(path, " exists already and is left as it is: name another file, or move it away")};
+  return {ErrorKind::kInvalid,
+          StrCat(path, " exists already and is left as it is: name another file, or move it away")};
 }
 
 std::string DirectoryOf(const std::string& path) {
@@ -55,7 +56,8 @@ Status MakeWhole(const std::string& path, const std::function<Status(const std::
 Status CheckFile(const std::string& path) {
   struct stat info {};
   if (stat(path.c_str(), &info) != 0) {
-    if (errno == ENOENT) return Error(ErrorKind::kNotFound, StrCat(path, " does not exist: `leasefs store init` makes a store"));
+    if (errno == ENOENT)
+      return Error(ErrorKind::kNotFound, StrCat(path, " does not exist: `leasefs store init` makes a store"));
     return ErrnoError(StrCat("open ", path), errno);
   }
   if (!S_ISREG(info.st_mode)) return Error(ErrorKind::kInvalid, StrCat(path, " is not a file: not a leasefs store"));

@@ -8,7 +8,8 @@
 
 namespace leasefs::store {
 
-// Has `fill` write an empty file of mode 0600 beside `path`, then gives it the name. kInvalid: there is something at `path` already.
+// Has `fill` write an empty file of mode 0600 beside `path`, then gives it the name. kInvalid: there is something at
+// `path` already.
 Status MakeWhole(const std::string& path, const std::function<Status(const std::string& unfinished)>& fill);
 
 // A regular file that is not empty. kNotFound, kInvalid.

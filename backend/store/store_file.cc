@@ -7,7 +7,9 @@
 namespace leasefs::store {
 namespace {
 
-std::span<const std::byte> BytesOf(const std::string& text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> BytesOf(const std::string& text) {
+  return std::as_bytes(std::span(text));
+}
 
 }  // namespace
 
@@ -25,7 +27,9 @@ void StoreFile::Abandon() {
   if (!status.ok()) LogError(StrCat("store: giving up a change: ", status.error().message()));
 }
 
-Status StoreFile::Commit() { return CommitUnder(*keys_); }
+Status StoreFile::Commit() {
+  return CommitUnder(*keys_);
+}
 
 Status StoreFile::CommitUnder(const RowKeys& keys) {
   const SecretBuffer plain = EncodeState(staged_);
@@ -34,8 +38,9 @@ Status StoreFile::CommitUnder(const RowKeys& keys) {
   LEASEFS_RETURN_IF_ERROR(meta_.Update({kStateRow, {}, sealed}));
   LEASEFS_RETURN_IF_ERROR(database_.Run("COMMIT"));
   state_ = staged_;
-  // The change is durable already, in the log. While the log holds it, cutting the log off would take it back unnoticed; so it is
-  // taken into the file before anyone is told. Should that fail, the change stands all the same and the next one tries again.
+  // The change is durable already, in the log. While the log holds it, cutting the log off would take it back
+  // unnoticed; so it is taken into the file before anyone is told. Should that fail, the change stands all the same and
+  // the next one tries again.
   const Status status = database_.Checkpoint();
   if (!status.ok()) LogWarning(StrCat("store: the change is kept in the write-ahead log: ", status.error().message()));
   return Ok();
@@ -85,8 +90,8 @@ Status StoreFile::CheckKnown(const RowTable::Row& row, const StoreIndex::Secret&
 }
 
 Result<int64_t> StoreFile::PutHead(std::string_view path, SecretHead& head, const StoreIndex::Secret* known) {
-  // Steps are random, so that a generation says which history it is from: after a backup was put back, one that was told before
-  // is not mistaken for one of the new history.
+  // Steps are random, so that a generation says which history it is from: after a backup was put back, one that was
+  // told before is not mistaken for one of the new history.
   head.generation = staged_.generation() + 1 + random_.Below(uint64_t{1} << 32);
   staged_.generations.push_back(head.generation);
   if (staged_.generations.size() > kRememberedGenerations) staged_.generations.erase(staged_.generations.begin());
@@ -181,7 +186,8 @@ Status StoreFile::SealRowsAnew(const RowKeys& keys, const std::vector<KeySlot>& 
     for (const KeptVersion& kept : secret.head.kept) LEASEFS_RETURN_IF_ERROR(SealVersionAnew(keys, path, kept));
   }
   if (staged_.set.rows != state_.set.rows) {
-    return Error(ErrorKind::kRemote, StrCat("damaged: the store has ", state_.set.rows, " rows and ", staged_.set.rows, " are known"));
+    return Error(ErrorKind::kRemote,
+                 StrCat("damaged: the store has ", state_.set.rows, " rows and ", staged_.set.rows, " are known"));
   }
   return Ok();
 }
@@ -190,7 +196,8 @@ Status StoreFile::SealAnew(const StoreIndex& index) {
   if (slots_.size() == 1) return Ok();
   if (!next_wrapping_key_) {
     return Error(ErrorKind::kInvalid,
-                 "the store was opened with the old key: open it with the new one first, which shows that the new one is at hand");
+                 "the store was opened with the old key: open it with the new one first, which shows that the new one "
+                 "is at hand");
   }
   SecretBuffer data_key(kKeyBytes);
   random_.Fill(data_key.ExposeMutable());

@@ -1,7 +1,7 @@
 // The file of the store: rows sealed and opened, and the set of all rows kept right, one transaction at a time.
 //
-// Knows nothing of what a put means. Used by one thread. Rows are found by the ids that the index has; what is not where the index
-// says, or does not open, is damage (kRemote) and never absence.
+// Knows nothing of what a put means. Used by one thread. Rows are found by the ids that the index has; what is not
+// where the index says, or does not open, is damage (kRemote) and never absence.
 #pragma once
 
 #include <cstdint>
@@ -27,12 +27,13 @@ class StoreFile {
   // Fills an empty file at `path` with a store that has no secrets, and closes it.
   static Status Format(const std::string& path, const char* vfs, const StoreKey& key, Random& random);
   // Opens, unlocks and checks the whole set of rows, and fills `index`.
-  static Result<std::unique_ptr<StoreFile>> Open(const std::string& path, const char* vfs, const StoreKey& key, Random& random,
-                                                 StoreIndex& index);
+  static Result<std::unique_ptr<StoreFile>> Open(const std::string& path, const char* vfs, const StoreKey& key,
+                                                 Random& random, StoreIndex& index);
 
   // A change begins, takes any number of the calls below it, and is committed or abandoned. After an error: abandon.
   Status Begin();
-  Result<KeptVersion> AddVersion(std::string_view path, const VersionInfo& version, const std::vector<protocol::Field>& fields);
+  Result<KeptVersion> AddVersion(std::string_view path, const VersionInfo& version,
+                                 const std::vector<protocol::Field>& fields);
   Status DropVersion(const KeptVersion& kept);
   // Gives the head a new generation and writes it. `known`: the head as it is in the file, or null for a new row.
   Result<int64_t> PutHead(std::string_view path, SecretHead& head, const StoreIndex::Secret* known);
@@ -75,12 +76,12 @@ class StoreFile {
   RowTable meta_, secret_, version_;
   StoreId id_{};
   std::vector<KeySlot> slots_;
-  WrappingKey wrapping_key_;                  // opened the store, or was proven by FinishRekey
+  WrappingKey wrapping_key_;                      // opened the store, or was proven by FinishRekey
   std::optional<WrappingKey> next_wrapping_key_;  // of the last slot, if it is known
   SecretBuffer data_key_;
   std::optional<RowKeys> keys_;
-  State state_;                               // as it is in the file
-  State staged_;                              // as it will be after Commit
+  State state_;   // as it is in the file
+  State staged_;  // as it will be after Commit
 };
 
 }  // namespace leasefs::store

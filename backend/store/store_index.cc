@@ -7,7 +7,9 @@
 namespace leasefs::store {
 namespace {
 
-unsigned Rank(char c) { return c == '/' ? 0U : static_cast<unsigned char>(c); }  // no path has a NUL
+unsigned Rank(char c) {
+  return c == '/' ? 0U : static_cast<unsigned char>(c);
+}  // no path has a NUL
 
 bool IsAtOrBelow(std::string_view path, std::string_view directory) {
   if (directory.empty()) return true;
@@ -56,7 +58,8 @@ Result<std::vector<protocol::Entry>> StoreIndex::List(const std::string& directo
     if (!secret.head.live()) {
       ++at;
     } else if (path.size() == directory.size()) {
-      for (std::string& key : Split(secret.head.keys, '\0')) entries.push_back({protocol::EntryKind::kKey, std::move(key)});
+      for (std::string& key : Split(secret.head.keys, '\0'))
+        entries.push_back({protocol::EntryKind::kKey, std::move(key)});
       ++at;
     } else {
       const std::string folder = path.substr(0, path.find('/', prefix));

@@ -1,7 +1,7 @@
 // The names of the store, in memory: which secrets there are, and in which rows they lie. No values, no sizes.
 //
-// Owned by the Store, changed only after the file has been. It decides what exists: a row that it knows and that is not found in
-// the file is damage, never absence.
+// Owned by the Store, changed only after the file has been. It decides what exists: a row that it knows and that is not
+// found in the file is damage, never absence.
 #pragma once
 
 #include <cstdint>

@@ -14,8 +14,8 @@ constexpr size_t kEncodedKeyBytes = (kKeyBytes + 2) / 3 * 4;
 static_assert(kKeyBytes % 3 == 2);  // the last group of four is three digits and one '='
 
 Error BadKeyFile(std::string_view why) {
-  return {ErrorKind::kInvalid, StrCat("the key file ", why, ": expected one line, \"leasefs-store-key-1:\" and ", kEncodedKeyBytes,
-                                      " characters of base64, as `leasefs store init` writes it")};
+  return {ErrorKind::kInvalid, StrCat("the key file ", why, ": expected one line, \"leasefs-store-key-1:\" and ",
+                                      kEncodedKeyBytes, " characters of base64, as `leasefs store init` writes it")};
 }
 
 }  // namespace
@@ -34,7 +34,8 @@ Result<SecretBuffer> ParseKeyFile(const SecretBuffer& text) {
   uint32_t bits = 0;
   for (size_t i = 0; i + 1 < rest.size(); ++i) {
     const size_t digit = kAlphabet.find(rest[i]);
-    if (digit == std::string_view::npos) return BadKeyFile(StrCat("has no base64 at character ", kKeyFilePrefix.size() + i + 1));
+    if (digit == std::string_view::npos)
+      return BadKeyFile(StrCat("has no base64 at character ", kKeyFilePrefix.size() + i + 1));
     bits = bits << 6 | static_cast<uint32_t>(digit);
     if (i % 4 != 0) {
       const size_t surplus = 6 - 2 * (i % 4);
@@ -92,7 +93,8 @@ SecretBuffer WrapContext(const KeyRecipe& recipe, const StoreId& store) {
 }
 
 Result<SecretBuffer> DeriveWrappingKey(const StoreKey& key, const KeyRecipe& recipe) {
-  if (recipe.kind == StoreKey::Kind::kPassphrase) return ScryptKey(key.bytes, recipe.salt, recipe.n, recipe.r, recipe.p);
+  if (recipe.kind == StoreKey::Kind::kPassphrase)
+    return ScryptKey(key.bytes, recipe.salt, recipe.n, recipe.r, recipe.p);
   return DeriveKey(key.bytes, recipe.salt, "leasefs store 1 wrap");
 }
 
@@ -143,7 +145,8 @@ Result<Unlocked> Unlock(const std::vector<KeySlot>& slots, const StoreKey& key, 
   }
   std::string why = "this key does not open the store: ";
   if (tried) {
-    why += raw ? "it is the key of another store, or the store's key slot was changed" : "the passphrase is another one";
+    why +=
+        raw ? "it is the key of another store, or the store's key slot was changed" : "the passphrase is another one";
   } else {
     why += raw ? "it is opened by a passphrase" : "it is opened by a key file or a credential, not by a passphrase";
   }

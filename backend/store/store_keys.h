@@ -21,7 +21,8 @@ namespace leasefs::store {
 
 inline constexpr size_t kMaxSlots = 2;
 
-// How a wrapping key comes from the operator's. scrypt's numbers are written into the slot and are authenticated by the wrap.
+// How a wrapping key comes from the operator's. scrypt's numbers are written into the slot and are authenticated by the
+// wrap.
 struct KeyRecipe {
   StoreKey::Kind kind = StoreKey::Kind::kRaw;
   // N = 2^17, r = 8, p = 1: 128 MiB (OWASP Password Storage Cheat Sheet, scrypt). 0 for raw keys.

@@ -9,15 +9,18 @@ namespace {
 
 constexpr Table kTables[] = {Table::kMeta, Table::kSecret, Table::kVersion};
 
-std::span<const std::byte> BytesOf(const std::string& text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> BytesOf(const std::string& text) {
+  return std::as_bytes(std::span(text));
+}
 
 Status CheckHeader(Database& database) {
   LEASEFS_ASSIGN_OR_RETURN(application, database.ReadInt("PRAGMA application_id"));
-  if (application != kApplicationId) return Error(ErrorKind::kInvalid, "not a leasefs store: the database is another program's");
+  if (application != kApplicationId)
+    return Error(ErrorKind::kInvalid, "not a leasefs store: the database is another program's");
   LEASEFS_ASSIGN_OR_RETURN(format, database.ReadInt("PRAGMA user_version"));
   if (format != kFormat) {
-    return Error(ErrorKind::kInvalid, StrCat("the store has format ", format, " and this leasefs knows format ", kFormat,
-                                             " only: use the leasefs that wrote it, or a newer one"));
+    return Error(ErrorKind::kInvalid, StrCat("the store has format ", format, " and this leasefs knows format ",
+                                             kFormat, " only: use the leasefs that wrote it, or a newer one"));
   }
   return Ok();
 }
@@ -31,8 +34,8 @@ Status StoreFile::Format(const std::string& path, const char* vfs, const StoreKe
   file.database_ = std::move(database);
   LEASEFS_RETURN_IF_ERROR(file.database_.Run("PRAGMA auto_vacuum=NONE; PRAGMA journal_mode=WAL"));
   LEASEFS_RETURN_IF_ERROR(file.database_.Run("BEGIN IMMEDIATE"));
-  LEASEFS_RETURN_IF_ERROR(file.database_.Run(
-      StrCat("PRAGMA application_id=", kApplicationId, "; PRAGMA user_version=", kFormat).c_str()));
+  LEASEFS_RETURN_IF_ERROR(
+      file.database_.Run(StrCat("PRAGMA application_id=", kApplicationId, "; PRAGMA user_version=", kFormat).c_str()));
   for (const Table table : kTables) LEASEFS_RETURN_IF_ERROR(file.database_.Run(RowTable::Schema(table).c_str()));
   LEASEFS_ASSIGN_OR_RETURN(meta, RowTable::Prepare(file.database_, Table::kMeta));
   file.meta_ = std::move(meta);
@@ -49,8 +52,8 @@ Status StoreFile::Format(const std::string& path, const char* vfs, const StoreKe
   return file.database_.Checkpoint();
 }
 
-Result<std::unique_ptr<StoreFile>> StoreFile::Open(const std::string& path, const char* vfs, const StoreKey& key, Random& random,
-                                                   StoreIndex& index) {
+Result<std::unique_ptr<StoreFile>> StoreFile::Open(const std::string& path, const char* vfs, const StoreKey& key,
+                                                   Random& random, StoreIndex& index) {
   std::unique_ptr<StoreFile> file(new StoreFile(random));
   LEASEFS_RETURN_IF_ERROR(file->OpenTables(path, vfs));
   LEASEFS_ASSIGN_OR_RETURN(row, file->meta_.Read(kSlotsRow));
@@ -71,9 +74,11 @@ Status StoreFile::OpenTables(const std::string& path, const char* vfs) {
   database_ = std::move(database);
   LEASEFS_RETURN_IF_ERROR(CheckHeader(database_));
   LEASEFS_ASSIGN_OR_RETURN(journal, database_.ReadText("PRAGMA journal_mode=WAL"));
-  if (journal != "wal") return Error(ErrorKind::kInternal, StrCat("the store cannot be written (journal mode ", journal, ")"));
+  if (journal != "wal")
+    return Error(ErrorKind::kInternal, StrCat("the store cannot be written (journal mode ", journal, ")"));
   LEASEFS_RETURN_IF_ERROR(CheckSchema());
-  for (const auto& [table, kind] : {std::pair(&meta_, Table::kMeta), {&secret_, Table::kSecret}, {&version_, Table::kVersion}}) {
+  for (const auto& [table, kind] :
+       {std::pair(&meta_, Table::kMeta), {&secret_, Table::kSecret}, {&version_, Table::kVersion}}) {
     LEASEFS_ASSIGN_OR_RETURN(prepared, RowTable::Prepare(database_, kind));
     *table = std::move(prepared);
   }
@@ -83,15 +88,16 @@ Status StoreFile::OpenTables(const std::string& path, const char* vfs) {
   return Ok();
 }
 
-// SECURITY: the statements mean what we think only if the tables are ours to the letter: no index that hides a row, no view, no
-// trigger, no generated column.
+// SECURITY: the statements mean what we think only if the tables are ours to the letter: no index that hides a row, no
+// view, no trigger, no generated column.
 Status StoreFile::CheckSchema() {
   LEASEFS_ASSIGN_OR_RETURN(statement, database_.Prepare("SELECT type, sql FROM sqlite_schema ORDER BY rowid"));
   size_t count = 0;
   for (;; ++count) {
     LEASEFS_ASSIGN_OR_RETURN(row, statement.Step());
     if (!row) break;
-    if (count == std::size(kTables) || statement.Text(0) != "table" || statement.Text(1) != RowTable::Schema(kTables[count])) {
+    if (count == std::size(kTables) || statement.Text(0) != "table" ||
+        statement.Text(1) != RowTable::Schema(kTables[count])) {
       return Error(ErrorKind::kRemote, "damaged: the tables are not those that leasefs makes");
     }
   }
@@ -125,9 +131,10 @@ Status StoreFile::Load(StoreIndex& index) {
                                             state.set.rows, " were written. Put a backup back"));
   }
   if (found != state.set) {
-    return Error(ErrorKind::kRemote,
-                 "damaged: the rows are not those that were written: some were changed, or come from another copy of the store. "
-                 "Put a backup back");
+    return Error(
+        ErrorKind::kRemote,
+        "damaged: the rows are not those that were written: some were changed, or come from another copy of the store. "
+        "Put a backup back");
   }
   state_ = std::move(state);
   staged_ = state_;

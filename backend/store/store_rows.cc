@@ -171,7 +171,9 @@ Result<State> DecodeState(std::span<const std::byte> bytes) {
   return state;
 }
 
-std::string HeadContext(const StoreId& store, int64_t row) { return Context("secret", store, row); }
+std::string HeadContext(const StoreId& store, int64_t row) {
+  return Context("secret", store, row);
+}
 
 std::string VersionContext(const StoreId& store, int64_t row, std::string_view path, uint64_t version) {
   std::string out = Context("version", store, row);
@@ -180,6 +182,8 @@ std::string VersionContext(const StoreId& store, int64_t row, std::string_view p
   return out;
 }
 
-std::string StateContext(const StoreId& store) { return Context("state", store, kStateRow); }
+std::string StateContext(const StoreId& store) {
+  return Context("state", store, kStateRow);
+}
 
 }  // namespace leasefs::store

@@ -18,7 +18,7 @@
 namespace leasefs::store {
 
 inline constexpr int64_t kApplicationId = 0x6c656673;  // "lefs", in the header of the SQLite file
-inline constexpr int64_t kFormat = 1;                   // its user_version
+inline constexpr int64_t kFormat = 1;                  // its user_version
 // Rows of the table meta.
 inline constexpr int64_t kIdentityRow = 1, kSlotsRow = 2, kStateRow = 3;
 inline constexpr size_t kMaxNoteBytes = 1024;
@@ -34,10 +34,10 @@ struct KeptVersion {
 
 // The head of a secret, or of one that was removed: then it keeps nothing but its numbers.
 struct SecretHead {
-  uint64_t generation = 0;         // of its last change
+  uint64_t generation = 0;  // of its last change
   uint64_t next_version = 1;
-  std::vector<KeptVersion> kept;   // rising; the last is current. Empty: removed
-  std::string keys;                // of the current version, sorted, joined by NUL
+  std::vector<KeptVersion> kept;  // rising; the last is current. Empty: removed
+  std::string keys;               // of the current version, sorted, joined by NUL
 
   bool live() const { return !kept.empty(); }
   uint64_t current() const { return kept.back().version; }
@@ -46,10 +46,10 @@ struct SecretHead {
 
 // What changes with every change of the store.
 struct State {
-  RowSet set;                       // all rows but the state's own
-  int64_t next_row = 1;             // no row id is used twice
-  uint64_t first_version = 1;       // of a path that is not known: above all numbers of heads that were forgotten
-  uint64_t forgotten = 0;           // the highest generation of such a head
+  RowSet set;                         // all rows but the state's own
+  int64_t next_row = 1;               // no row id is used twice
+  uint64_t first_version = 1;         // of a path that is not known: above all numbers of heads that were forgotten
+  uint64_t forgotten = 0;             // the highest generation of such a head
   std::vector<uint64_t> generations;  // the last of them, rising; the last is the store's
 
   uint64_t generation() const { return generations.empty() ? 0 : generations.back(); }

@@ -1,6 +1,6 @@
-// A keyed hash of a set of rows that takes additions and removals in constant time: the sum modulo 2^256 of HMAC-SHA256 over
-// each row. (MSet-Add-Hash: Clarke, Devadas, van Dijk, Gassend, Suh, "Incremental Multiset Hash Functions", ASIACRYPT 2003.
-// Their random start value is not needed, since the sum itself is only ever written sealed.)
+// A keyed hash of a set of rows that takes additions and removals in constant time: the sum modulo 2^256 of HMAC-SHA256
+// over each row. (MSet-Add-Hash: Clarke, Devadas, van Dijk, Gassend, Suh, "Incremental Multiset Hash Functions",
+// ASIACRYPT 2003. Their random start value is not needed, since the sum itself is only ever written sealed.)
 #pragma once
 
 #include <cstddef>

@@ -58,8 +58,12 @@ Error StatementError(sqlite3_stmt* statement, int code, const char* what) {
 
 }  // namespace
 
-void CloseDatabase::operator()(sqlite3* db) const noexcept { sqlite3_close_v2(db); }
-void FinalizeStatement::operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
+void CloseDatabase::operator()(sqlite3* db) const noexcept {
+  sqlite3_close_v2(db);
+}
+void FinalizeStatement::operator()(sqlite3_stmt* statement) const noexcept {
+  sqlite3_finalize(statement);
+}
 
 Status Statement::Bind(int parameter, int64_t value) {
   const int code = sqlite3_bind_int64(statement_.get(), parameter, value);
@@ -95,7 +99,9 @@ void Statement::Reset() {
   sqlite3_clear_bindings(statement_.get());
 }
 
-int64_t Statement::Int(int column) const { return sqlite3_column_int64(statement_.get(), column); }
+int64_t Statement::Int(int column) const {
+  return sqlite3_column_int64(statement_.get(), column);
+}
 
 Result<std::span<const std::byte>> Statement::Blob(int column) const {
   if (sqlite3_column_type(statement_.get(), column) != SQLITE_BLOB) {
@@ -131,11 +137,11 @@ Result<Database> Database::Open(const std::string& path, const char* vfs) {
   sqlite3_limit(raw, SQLITE_LIMIT_LENGTH, kMaxRowBytes);
   sqlite3_limit(raw, SQLITE_LIMIT_ATTACHED, 0);
 
-  // Exclusive before the first access: then the index of the log lies on the heap and not in a -shm file, and the lock on the
-  // file stays taken.
-  LEASEFS_RETURN_IF_ERROR(
-      database.Run("PRAGMA locking_mode=EXCLUSIVE; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON;"
-                   "PRAGMA secure_delete=ON; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"));
+  // Exclusive before the first access: then the index of the log lies on the heap and not in a -shm file, and the lock
+  // on the file stays taken.
+  LEASEFS_RETURN_IF_ERROR(database.Run(
+      "PRAGMA locking_mode=EXCLUSIVE; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON;"
+      "PRAGMA secure_delete=ON; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"));
   return database;
 }
 
@@ -168,8 +174,12 @@ Result<Statement> Database::Prepare(const std::string& sql) {
   return Statement(raw);
 }
 
-int64_t Database::changed_rows() const { return sqlite3_changes64(db_.get()); }
-bool Database::in_transaction() const { return sqlite3_get_autocommit(db_.get()) == 0; }
+int64_t Database::changed_rows() const {
+  return sqlite3_changes64(db_.get());
+}
+bool Database::in_transaction() const {
+  return sqlite3_get_autocommit(db_.get()) == 0;
+}
 
 Status Database::Checkpoint() {
   const int code = sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);

@@ -1,7 +1,7 @@
 // The little of SQLite that the store needs: a database that one process has to itself, and prepared statements.
 //
-// What is bound and read is ciphertext and numbers only, so that SQLite's caches, its log and its error texts hold no secret.
-// Used by one thread. store_sqlite.cc is the only includer of <sqlite3.h>.
+// What is bound and read is ciphertext and numbers only, so that SQLite's caches, its log and its error texts hold no
+// secret. Used by one thread. store_sqlite.cc is the only includer of <sqlite3.h>.
 #pragma once
 
 #include <cstddef>
@@ -52,7 +52,8 @@ class Database {
  public:
   Database() = default;
 
-  // Opens an existing file and takes it for this process alone. kUnreachable: another process has it. kInvalid: no database.
+  // Opens an existing file and takes it for this process alone. kUnreachable: another process has it. kInvalid: no
+  // database.
   static Result<Database> Open(const std::string& path, const char* vfs);
 
   Status Run(const char* sql);

@@ -10,7 +10,8 @@
 namespace leasefs::store_test {
 
 TemporaryDirectory::TemporaryDirectory() {
-  std::string name = std::filesystem::is_directory("/dev/shm") ? "/dev/shm/leasefs-store-XXXXXX" : "/tmp/leasefs-store-XXXXXX";
+  std::string name =
+      std::filesystem::is_directory("/dev/shm") ? "/dev/shm/leasefs-store-XXXXXX" : "/tmp/leasefs-store-XXXXXX";
   if (mkdtemp(name.data()) == nullptr) std::abort();
   path_ = name;
 }
@@ -39,9 +40,15 @@ std::vector<std::string> FilesIn(const std::string& directory) {
   return {names.begin(), names.end()};
 }
 
-StoreKey RawKey(char fill) { return {StoreKey::Kind::kRaw, SecretBuffer::CopyOf(std::string(32, fill))}; }
-StoreKey Passphrase(const std::string& text) { return {StoreKey::Kind::kPassphrase, SecretBuffer::CopyOf(text)}; }
-WallTime At(int64_t second) { return WallTime(std::chrono::seconds(second)); }
+StoreKey RawKey(char fill) {
+  return {StoreKey::Kind::kRaw, SecretBuffer::CopyOf(std::string(32, fill))};
+}
+StoreKey Passphrase(const std::string& text) {
+  return {StoreKey::Kind::kPassphrase, SecretBuffer::CopyOf(text)};
+}
+WallTime At(int64_t second) {
+  return WallTime(std::chrono::seconds(second));
+}
 
 Store::Put PutOf(const std::string& secret, const Values& values, bool replace) {
   Store::Put put{secret, {}, replace};
@@ -66,8 +73,8 @@ std::string Picture(const Store& store) {
     const auto history = store.History(path);
     if (!history.ok()) return "error: " + history.error().message();
     for (const VersionInfo& version : *history) {
-      out += StrCat(path, "@", version.version, " by ", version.author, " at ", version.created.time_since_epoch().count(), " (",
-                    version.note, ")");
+      out += StrCat(path, "@", version.version, " by ", version.author, " at ",
+                    version.created.time_since_epoch().count(), " (", version.note, ")");
       const auto got = store.Get(path, version.version);
       if (!got.ok()) return "error: " + got.error().message();
       for (const auto& [key, value] : ValuesOf(got->second)) out += StrCat(" ", key, "=", value);
@@ -110,7 +117,8 @@ std::vector<std::string> Listed(const Store& store, const std::string& directory
   const auto entries = store.List(directory);
   if (!entries.ok()) return {"error: " + entries.error().message()};
   std::vector<std::string> names;
-  for (const protocol::Entry& entry : *entries) names.push_back(entry.name + (entry.kind == protocol::EntryKind::kFolder ? "/" : ""));
+  for (const protocol::Entry& entry : *entries)
+    names.push_back(entry.name + (entry.kind == protocol::EntryKind::kFolder ? "/" : ""));
   return names;
 }
 

@@ -46,7 +46,9 @@ class StoreFixture : public ::testing::Test {
   StoreFixture();
 
   void Create() { ASSERT_TRUE(Store::Create(path_, RawKey(), random_, settings_).ok()); }
-  Result<std::unique_ptr<Store>> TryOpen(const StoreKey& key = RawKey()) { return Store::Open(path_, key, random_, settings_); }
+  Result<std::unique_ptr<Store>> TryOpen(const StoreKey& key = RawKey()) {
+    return Store::Open(path_, key, random_, settings_);
+  }
   // Ends the test when the store does not open.
   std::unique_ptr<Store> Open();
   std::unique_ptr<Store> Fresh() {
@@ -61,7 +63,7 @@ class StoreFixture : public ::testing::Test {
 };
 
 uint64_t PutValues(Store& store, const std::string& secret, const Values& values, bool replace = true);  // 0: refused
-Values Get(const Store& store, const std::string& secret, uint64_t version = 0);                        // {} : an error
-std::vector<std::string> Listed(const Store& store, const std::string& directory);                      // "key", "folder/"
+Values Get(const Store& store, const std::string& secret, uint64_t version = 0);    // {} : an error
+std::vector<std::string> Listed(const Store& store, const std::string& directory);  // "key", "folder/"
 
 }  // namespace leasefs::store_test
