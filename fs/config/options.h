@@ -90,7 +90,7 @@ struct RuleGroup {
   std::string name;
 };
 struct AllowRule {                                      // [[allow]]: AND inside, OR across rules; at least one selector
-  std::string path;                                     // pattern on the mount: "web/tls-*", "web/**"; see path_pattern.h
+  std::string path;                                     // pattern on the mount: "web/**"; see path_pattern.h
   std::vector<RuleUser> users;                          // any of
   std::vector<RuleGroup> groups;                        // any of, effective or supplementary
   SourceLocation where;

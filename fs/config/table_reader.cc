@@ -150,17 +150,20 @@ void TableReader::Missing(const std::string& key, std::string_view remedy) {
   Complain(place(), key, "is missing", remedy);
 }
 
+std::string TableReader::Advice(const std::string& unknown) const {
+  std::string nearest = NearestWord(unknown, known_);
+  if (!nearest.empty()) return StrCat("did you mean \"", nearest, "\"?");
+  std::string all;
+  for (const std::string& key : known_) all += StrCat(all.empty() ? "" : ", ", key);
+  return StrCat("known are ", all);
+}
+
 void TableReader::Finish() {
   for (const TomlEntry& entry : table_.entries) {
     if (std::find(known_.begin(), known_.end(), entry.key) != known_.end()) continue;
-    // Comparing words takes time; a file of nothing but unknown keys must be refused quickly.
-    bool comparable = entry.key.size() <= 64 && !draft_.problems.overflowing();
-    std::string nearest = comparable ? NearestWord(entry.key, known_) : "";
-    std::string all;
-    for (const std::string& key : known_) all += StrCat(all.empty() ? "" : ", ", key);
     std::string what = StrCat("unknown key ", Quoted(entry.key), name_.empty() ? "" : StrCat(" in ", name_));
-    draft_.problems.Add(Place(entry.where), what,
-                        nearest.empty() ? StrCat("known are ", all) : StrCat("did you mean \"", nearest, "\"?"));
+    // Advice takes time; a file of nothing but unknown keys must be refused quickly.
+    draft_.problems.Add(Place(entry.where), what, draft_.problems.overflowing() ? "remove it" : Advice(entry.key));
   }
 }
 

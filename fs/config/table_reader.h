@@ -61,6 +61,7 @@ class TableReader {
 
  private:
   const TomlEntry* Find(const std::string& key) const;
+  std::string Advice(const std::string& unknown) const;  // "did you mean …?"
   const TomlEntry* Note(const std::string& key);  // Find, and the key is known from now on
 
   const TomlValue& table_;

@@ -139,12 +139,17 @@ class Converter {
  private:
   void ConvertTable(const toml::table& table, int depth, TomlValue& value) {
     value.type = TomlValue::Type::kTable;
-    for (auto&& [key, node] : table) {
-      value.entries.push_back({std::string(key.str()), PositionOf(key.source()), Convert(node, depth + 1)});
-    }
-    std::stable_sort(value.entries.begin(), value.entries.end(), [](const TomlEntry& a, const TomlEntry& b) {
-      return std::tie(a.where.line, a.where.column) < std::tie(b.where.line, b.where.column);
+    // The library keeps keys in alphabetical order.
+    std::vector<std::pair<const toml::key*, const toml::node*>> in_file_order;
+    for (auto&& [key, node] : table) in_file_order.emplace_back(&key, &node);
+    std::sort(in_file_order.begin(), in_file_order.end(), [](const auto& a, const auto& b) {
+      const auto &left = a.first->source().begin, &right = b.first->source().begin;
+      return std::tie(left.line, left.column) < std::tie(right.line, right.column);
     });
+    value.entries.reserve(in_file_order.size());
+    for (auto [key, node] : in_file_order) {
+      value.entries.push_back({std::string(key->str()), PositionOf(key->source()), Convert(*node, depth + 1)});
+    }
   }
 
   static void ConvertScalar(const toml::node& node, TomlValue& value) {
