@@ -124,7 +124,13 @@ void AppendHex(std::string_view prefix, unsigned char byte, std::string& out) {
 }  // namespace
 
 void AppendJsonEscaped(std::string_view text, std::string& out) {
+  auto plain = [](char c) { return c >= 0x20 && c < 0x7F && c != '"' && c != '\\'; };
   for (size_t i = 0; i < text.size();) {
+    size_t run = i;
+    while (run < text.size() && plain(text[run])) ++run;
+    out.append(text, i, run - i);
+    i = run;
+    if (i == text.size()) break;
     auto byte = static_cast<unsigned char>(text[i]);
     size_t length = Utf8Length(text.substr(i));
     if (length == 0) {
