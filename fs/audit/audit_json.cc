@@ -38,27 +38,36 @@ char* PutDigits(char* at, uint32_t value, int digits) {
 
 std::string_view TypeName(Kind kind) {
   switch (kind) {
-    case Kind::kOpen: return "open";
-    case Kind::kOpenDirectory: return "opendir";
-    case Kind::kAdmin: return "admin";
-    case Kind::kVoid: return "void";
+    case Kind::kOpen:
+      return "open";
+    case Kind::kOpenDirectory:
+      return "opendir";
+    case Kind::kAdmin:
+      return "admin";
+    case Kind::kVoid:
+      return "void";
   }
   return "unknown";
 }
 
 std::string_view SourceName(Source source) {
   switch (source) {
-    case Source::kNone: return "none";
-    case Source::kFetched: return "fetched";
-    case Source::kCached: return "cached";
-    case Source::kStale: return "stale";
+    case Source::kNone:
+      return "none";
+    case Source::kFetched:
+      return "fetched";
+    case Source::kCached:
+      return "cached";
+    case Source::kStale:
+      return "stale";
   }
   return "unknown";
 }
 
 char* PutOutcome(char* at, int32_t error) {
   if (error == 0) return Put(at, ",\"outcome\":\"allowed\"");
-  at = error == EACCES ? Put(at, ",\"outcome\":\"denied\",\"error\":\"") : Put(at, ",\"outcome\":\"failed\",\"error\":\"");
+  at = error == EACCES ? Put(at, ",\"outcome\":\"denied\",\"error\":\"")
+                       : Put(at, ",\"outcome\":\"failed\",\"error\":\"");
   const char* name = strerrorname_np(error);
   at = name != nullptr ? Put(at, std::string_view(name)) : PutNumber(at, error);
   return Put(at, "\"");
@@ -191,7 +200,8 @@ char* AuditFormatter::PutTime(int64_t wall_ns, char* at) {
   return at;
 }
 
-void AuditFormatter::AppendLine(uint64_t sequence, const AuditEvent& event, std::string_view admin_path, std::string& out) {
+void AuditFormatter::AppendLine(uint64_t sequence, const AuditEvent& event, std::string_view admin_path,
+                                std::string& out) {
   char fixed[kFixedBytes];
   char* at = PutNumber(Put(fixed, "{\"seq\":"), sequence);
   at = PutTime(event.wall_ns, Put(at, ",\"time\":\""));

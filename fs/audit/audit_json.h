@@ -1,11 +1,12 @@
 // One event as one line of JSON, written by hand: it costs every open. Not thread-safe; the writer's own.
 //
-// {"seq":7,"time":"2026-11-24T06:52:00.123456Z","boot_ns":…,"type":"open","outcome":"denied","error":"EACCES","path":"web/tls.key",
-//  "version":3,"secret_version":12,"source":"cached","age_s":4,"rule":0,"rules":2,"uid":1000,"gid":1000,"tid":4242,"latency_us":18}
+// {"seq":7,"time":"2026-11-24T06:52:00.123456Z","boot_ns":42,"type":"open","outcome":"denied","error":"EACCES",
+//  "path":"web/tls.key","version":3,"secret_version":12,"source":"cached","age_s":4,"rule":0,"rules":2,"uid":1000,
+//  "gid":1000,"tid":4242,"latency_us":18}
 //
-// type: open | opendir | admin | void; outcome: allowed | denied | failed. Fields without a meaning for the type are left out, but rule and age_s
-// of an open, which are null then. `path` is relative to the mount (admin: of the store); bytes that are not UTF-8 stand as %XX,
-// which is unambiguous, since a name on the mount has no '%' of its own (S4).
+// type: open | opendir | admin | void; outcome: allowed | denied | failed. Fields without a meaning for the type are
+// left out, but rule and age_s of an open, which are null then. `path` is relative to the mount (admin: of the store);
+// bytes that are not UTF-8 stand as %XX, which is unambiguous, since a name on the mount has no '%' of its own (S4).
 #pragma once
 
 #include <cstdint>

@@ -32,7 +32,8 @@ struct alignas(128) Slot {
 };
 static_assert(sizeof(Slot) == 128);
 
-// Written by one thread, and readable whole after a kill at any instruction: the half that `current` names is never touched.
+// Written by one thread, and readable whole after a kill at any instruction: the half that `current` names is never
+// touched.
 struct MarkCell {
   std::atomic<uint32_t> current;
   SinkMark halves[2];
@@ -68,14 +69,16 @@ struct AuditRing::Local {
   std::atomic<bool> poked{false};
   std::atomic<WriterState> writer{WriterState::kAbsent};
   std::atomic<int64_t> writer_since{0};
-  // The arrival of a record that once was the oldest one: a lower bound of the oldest's, so that nothing is looked up until
-  // max_wait after it.
+  // The arrival of a record that once was the oldest one: a lower bound of the oldest's, so that nothing is looked up
+  // until max_wait after it.
   std::atomic<int64_t> oldest_seen{kUnset};
-  std::atomic<int64_t> floor{kUnset};        // waiting before it does not count
-  std::atomic<uint64_t> floor_position{0};   // accepted + 1 when the floor was last raised for a late record
+  std::atomic<int64_t> floor{kUnset};       // waiting before it does not count
+  std::atomic<uint64_t> floor_position{0};  // accepted + 1 when the floor was last raised for a late record
 };
 
-size_t AuditRing::MemoryBytes() { return (sizeof(Layout) + 4095) & ~size_t{4095}; }
+size_t AuditRing::MemoryBytes() {
+  return (sizeof(Layout) + 4095) & ~size_t{4095};
+}
 
 AuditRing::AuditRing(Layout* layout, std::unique_ptr<Local> local) : layout_(layout), local_(std::move(local)) {}
 AuditRing::AuditRing(AuditRing&&) noexcept = default;
@@ -85,7 +88,8 @@ AuditRing::~AuditRing() = default;
 Result<AuditRing> AuditRing::Attach(std::span<std::byte> memory) {
   static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<int64_t>::is_always_lock_free);
   if (memory.size() < sizeof(Layout) || reinterpret_cast<uintptr_t>(memory.data()) % alignof(Layout) != 0) {
-    return Error(ErrorKind::kInvalid, StrCat("the audit's memory has ", memory.size(), " bytes, needs ", MemoryBytes()));
+    return Error(ErrorKind::kInvalid,
+                 StrCat("the audit's memory has ", memory.size(), " bytes, needs ", MemoryBytes()));
   }
   auto* layout = reinterpret_cast<Layout*>(memory.data());
   uint32_t found = layout->layout.load();
@@ -96,7 +100,8 @@ Result<AuditRing> AuditRing::Attach(std::span<std::byte> memory) {
   layout->layout.store(kLayout);
   uint64_t head = layout->head.load();
   uint64_t released = layout->released.load();
-  if (released > head || head - released > kRecords) {  // damaged by whatever ended the predecessor: go on without its records
+  if (released > head ||
+      head - released > kRecords) {  // damaged by whatever ended the predecessor: go on without its records
     for (Slot& slot : layout->slots) slot.committed.store(0);
     released = head;
     layout->released.store(head);
@@ -181,7 +186,8 @@ void AuditRing::Commit(uint64_t position, const AuditEvent& event, BootTime now)
   slot.event = event;
   slot.unique.store(event.unique, std::memory_order_relaxed);
   slot.arrival.store(ToNanoseconds(now), std::memory_order_relaxed);
-  // Sequentially consistent, as is the writer's store to `sleep` and its look at `committed` after it: one of the two sees the other.
+  // Sequentially consistent, as is the writer's store to `sleep` and its look at `committed` after it: one of the two
+  // sees the other.
   slot.committed.store(position + 1);
   uint32_t sleep = local_->sleep.load();
   if (sleep == kAwake) return;
@@ -298,14 +304,19 @@ void AuditRing::Sleep(uint32_t how, uint64_t position, Duration timeout) {
     auto seconds = std::chrono::floor<std::chrono::seconds>(timeout);
     timespec relative{seconds.count(), static_cast<long>((timeout - seconds).count())};
     // Ends early on a signal, or when `sleep` has changed meanwhile: the caller looks again.
-    syscall(SYS_futex, &local_->sleep, FUTEX_WAIT_PRIVATE, how, timeout == Duration::max() ? nullptr : &relative, nullptr, 0);
+    syscall(SYS_futex, &local_->sleep, FUTEX_WAIT_PRIVATE, how, timeout == Duration::max() ? nullptr : &relative,
+            nullptr, 0);
     local_->poked.store(false);
   }
   local_->sleep.store(kAwake);
 }
 
-void AuditRing::WaitForRecord(uint64_t position, Duration timeout) { Sleep(kAsleep, position, timeout); }
-void AuditRing::Linger(Duration timeout) { Sleep(kLingering, 0, timeout); }
+void AuditRing::WaitForRecord(uint64_t position, Duration timeout) {
+  Sleep(kAsleep, position, timeout);
+}
+void AuditRing::Linger(Duration timeout) {
+  Sleep(kLingering, 0, timeout);
+}
 
 void AuditRing::Wake() {
   local_->poked.store(true);

@@ -1,5 +1,5 @@
-// The audit's ring in surviving memory: a record is in it before the reply is sent (S23), and a successor of a killed fs
-// goes on feeding the sinks from where the last one stopped.
+// The audit's ring in surviving memory: a record is in it before the reply is sent (S23), and a successor of a killed
+// fs goes on feeding the sinks from where the last one stopped.
 //
 // Records have positions 0, 1, 2, …; a record's sequence number in the log is its position + 1. Three cursors:
 //
@@ -7,8 +7,9 @@
 //                                         accepted: at least one sink has it
 //                                         head:     the next record's position
 //
-// Many appenders (request threads), one consumer (the AuditWriter). Lock-free: Append does not block, and makes a system call only to wake a
-// writer that sleeps. An appender killed half way leaves a place that was taken and never filled; Attach fills it with kVoid.
+// Many appenders (request threads), one consumer (the AuditWriter). Lock-free: Append does not block, and makes a
+// system call only to wake a writer that sleeps. An appender killed half way leaves a place that was taken and never
+// filled; Attach fills it with kVoid.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,7 @@ struct SinkMark {
   uint64_t position = 0;  // the first record that is not wholly in the sink
   uint64_t device = 0;    // of the file; 0 for sinks that are no file
   uint64_t inode = 0;
-  uint64_t offset = 0;    // regular file: its size where the line of `position` begins; else: bytes of that line already written
+  uint64_t offset = 0;    // regular file: its size where that line begins; else: bytes of it already written
 };
 enum class SinkId : uint8_t { kFile, kSyslog };
 inline constexpr size_t kSinkIds = 2;
@@ -46,17 +47,18 @@ class AuditRing {
   static constexpr size_t kReplayWindow = 4096;
   static size_t MemoryBytes();
 
-  // `memory` is MemoryBytes() long, aligned to a page, shared, and zero at first use. Nobody else may append or consume during the
-  // call; it clears up what a predecessor left half done. kInvalid: too small, or another layout.
+  // `memory` is MemoryBytes() long, aligned to a page, shared, and zero at first use. Nobody else may append or consume
+  // during the call; it clears up what a predecessor left half done. kInvalid: too small, or another layout.
   static Result<AuditRing> Attach(std::span<std::byte> memory);
   AuditRing(AuditRing&&) noexcept;
   AuditRing& operator=(AuditRing&&) noexcept;
   ~AuditRing();
 
-  // kInternal when the ring is full, or when the oldest record that no sink has accepted waited longer than `max_wait` (S23). Time before
-  // this process attached does not count. While a writer runs and is not held up by a sink, `max_wait` counts anew from the
-  // moment when a late record is first noticed: after a suspend or a stall the writer gets its turn first.
-  // `required` false: recorded while there is room, else dropped and counted, and the answer is success.
+  // kInternal when the ring is full, or when the oldest record that no sink has accepted waited longer than `max_wait`
+  // (S23). Time before this process attached does not count. While a writer runs and is not held up by a sink,
+  // `max_wait` counts anew from the moment when a late record is first noticed: after a suspend or a stall the writer
+  // gets its turn first. `required` false: recorded while there is room, else dropped and counted, and the answer is
+  // success.
   Status Append(const AuditEvent& event, BootTime now, Duration max_wait, bool required);
   // An act on the store, with its path (cut at kTextBytes). Also kInternal while kTexts - 1 acts wait.
   Status AppendAdmin(AuditEvent event, std::string_view path, BootTime now, Duration max_wait, bool required);
@@ -75,8 +77,8 @@ class AuditRing {
   void Accept(uint64_t position);                   // all before it are in a sink. Never moves back
   void Release(uint64_t position);                  // all before it may be overwritten. Never moves back
   void SetWriterState(WriterState state, BootTime now);
-  // Sleep until there is a finished record at `position`, or Wake, or `timeout` (Duration::max(): none). Linger is not ended by a record
-  // until a quarter of the ring waits, so that a busy stream pays for few wakes.
+  // Sleep until there is a finished record at `position`, or Wake, or `timeout` (Duration::max(): none). Linger is not
+  // ended by a record until a quarter of the ring waits, so that a busy stream pays for few wakes.
   void WaitForRecord(uint64_t position, Duration timeout);
   void Linger(Duration timeout);
   void Wake();  // any thread; not lost when nobody sleeps yet

@@ -24,10 +24,11 @@ class AuditSink {
 
   virtual ~AuditSink() = default;
   virtual SinkId id() const = 0;
-  virtual std::string_view name() const = 0;   // "file"
-  virtual std::string target() const = 0;      // the path, for people
-  // Offers `lines`, the first of which is the record at `position`; never empty. Takes what it can without waiting for anybody, and keeps
-  // its mark in `ring`, so that a successor goes on at the right byte. What was not taken is offered again.
+  virtual std::string_view name() const = 0;  // "file"
+  virtual std::string target() const = 0;     // the path, for people
+  // Offers `lines`, the first of which is the record at `position`; never empty. Takes what it can without waiting for
+  // anybody, and keeps its mark in `ring`, so that a successor goes on at the right byte. What was not taken is offered
+  // again.
   virtual Taken Write(AuditRing& ring, uint64_t position, std::span<const AuditLine> lines) = 0;
 };
 

@@ -171,7 +171,8 @@ void AuditWriter::Note(size_t index, const AuditSink::Taken& taken, BootTime now
   outlet.up = up;
   std::string target = outlet.sink->target();
   if (turned && up) LogInfo(StrCat("audit: ", outlet.sink->name(), " ", target, " takes records again"));
-  if (turned && !up) LogWarning(StrCat("audit: ", outlet.sink->name(), " ", target, " takes no records: ", taken.error));
+  if (turned && !up)
+    LogWarning(StrCat("audit: ", outlet.sink->name(), " ", target, " takes no records: ", taken.error));
   MutexLock lock(mutex_);
   SinkFigures& figures = figures_[index];
   figures.target = std::move(target);

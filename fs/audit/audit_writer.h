@@ -1,9 +1,11 @@
-// AuditWriter: takes records out of the ring, puts them into words and into the sinks. One per fs process, with a thread of its own.
+// AuditWriter: takes records out of the ring, puts them into words and into the sinks. One per fs process, with a
+// thread of its own.
 //
-// Each sink goes at its own pace: one that fails is offered the same records again (after 100 ms, then up to 1 s). A record counts as
-// accepted (S23) when one sink has it. A sink that is half a ring behind another one gives up its oldest records, counted as lost;
-// while all sinks fail nothing is given up, and opens are refused. With no sink at all records are taken out unseen.
-// After a burst the writer rests 20 ms, so that a busy stream costs one wake in that time, and an idle one none.
+// Each sink goes at its own pace: one that fails is offered the same records again (after 100 ms, then up to 1 s). A
+// record counts as accepted (S23) when one sink has it. A sink that is half a ring behind another one gives up its
+// oldest records, counted as lost; while all sinks fail nothing is given up, and opens are refused. With no sink at all
+// records are taken out unseen. After a burst the writer rests 20 ms, so that a busy stream costs one wake in that
+// time, and an idle one none.
 #pragma once
 
 #include <atomic>
@@ -36,8 +38,9 @@ class AuditWriter {
 
   // The thread's body; returns after Stop. Blocks SIGPIPE in its thread.
   void Run();
-  // Any thread: Run returns once a sink has everything that is in the ring, at the latest after `bound`. (A file on a disk that hangs can
-  // hold up the thread in write(2) for longer: who joins it must be prepared to end the process instead.)
+  // Any thread: Run returns once a sink has everything that is in the ring, at the latest after `bound`. (A file on a
+  // disk that hangs can hold up the thread in write(2) for longer: who joins it must be prepared to end the process
+  // instead.)
   void Stop(Duration bound);
   // The audit file was renamed: go on into this one. Any thread. Without a file sink it is closed.
   void ReplaceFile(UniqueFd file);
@@ -46,7 +49,7 @@ class AuditWriter {
   size_t Step() { return RunRound().taken; }
 
   struct SinkFigures {
-    std::string name;        // "file", "syslog"
+    std::string name;  // "file", "syslog"
     std::string target;
     bool up = true;
     BootTime since{};        // of `up`
@@ -65,11 +68,11 @@ class AuditWriter {
     uint64_t position = 0;  // next record
     bool up = true;
     Duration retry{};
-    BootTime retry_at{};    // not before
+    BootTime retry_at{};  // not before
   };
   struct Round {
     size_t taken = 0;
-    bool more = false;      // a sink could go on at once
+    bool more = false;  // a sink could go on at once
   };
   // Lines formatted from `position` on; two sinks at the same place share them.
   struct Batch {

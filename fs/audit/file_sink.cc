@@ -10,7 +10,8 @@
 namespace leasefs {
 namespace {
 
-// Writes until all is written or the file takes no more. Returns the bytes written; *error_number is 0 when that is all.
+// Writes until all is written or the file takes no more. Returns the bytes written; *error_number is 0 when that is
+// all.
 size_t WriteAll(int fd, std::string_view text, int* error_number) {
   size_t done = 0;
   *error_number = 0;
@@ -32,7 +33,9 @@ bool SameFile(const SinkMark& mark, const struct stat& now) {
 
 }  // namespace
 
-FileSink::FileSink(UniqueFd file, std::string path) : path_(std::move(path)), file_(std::move(file)) { Prepare(); }
+FileSink::FileSink(UniqueFd file, std::string path) : path_(std::move(path)), file_(std::move(file)) {
+  Prepare();
+}
 
 void FileSink::Prepare() {
   struct stat now {};
@@ -54,7 +57,8 @@ void FileSink::AdoptReplacement() {
     fresh = std::exchange(replacement_, std::nullopt);
   }
   if (!fresh) return;
-  struct stat before {}, after {};
+  struct stat before {
+  }, after{};
   bool same = fstat(file_.get(), &before) == 0 && fstat(fresh->get(), &after) == 0 && before.st_dev == after.st_dev &&
               before.st_ino == after.st_ino;
   if (!same) DropPartialLine();
@@ -62,7 +66,8 @@ void FileSink::AdoptReplacement() {
   Prepare();
 }
 
-// Half a line stays behind in a file that is not written any more, or whose line was given up: take it back, else end it.
+// Half a line stays behind in a file that is not written any more, or whose line was given up: take it back, else end
+// it.
 void FileSink::DropPartialLine() {
   if (partial_ == 0) return;
   struct stat now {};

@@ -25,9 +25,13 @@ constexpr std::string_view kJournalHeader[] = {
     "SYSLOG_IDENTIFIER=leasefs-audit\nSYSLOG_FACILITY=10\nPRIORITY=6\nMESSAGE=",
     "SYSLOG_IDENTIFIER=leasefs-audit\nSYSLOG_FACILITY=10\nPRIORITY=5\nMESSAGE="};
 
-iovec Piece(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
+iovec Piece(std::string_view text) {
+  return {const_cast<char*>(text.data()), text.size()};
+}
 
-bool Full(int error_number) { return error_number == EAGAIN || error_number == ENOBUFS; }
+bool Full(int error_number) {
+  return error_number == EAGAIN || error_number == ENOBUFS;
+}
 
 }  // namespace
 

@@ -1,7 +1,7 @@
 // SyslogSink: one datagram for each line, to the journal in its own protocol where there is one, else to /dev/log.
 //
-// Never blocks: a socket that is full is asked again for a moment, then the rest is offered again later. At most one line is sent twice
-// when fs is killed; the sequence number in it tells.
+// Never blocks: a socket that is full is asked again for a moment, then the rest is offered again later. At most one
+// line is sent twice when fs is killed; the sequence number in it tells.
 #pragma once
 
 #include <string>
@@ -14,8 +14,9 @@ namespace leasefs {
 
 class SyslogSink : public AuditSink {
  public:
-  // `path`: a datagram socket; "" is found at each connect. A path that ends in "journal/socket" or "journal.NAME/socket" speaks the
-  // journal's protocol, any other RFC 3164's local form. `clock` is asked for the time only.
+  // `path`: a datagram socket; "" is found at each connect. A path that ends in "journal/socket" or
+  // "journal.NAME/socket" speaks the journal's protocol, any other RFC 3164's local form. `clock` is asked for the time
+  // only.
   SyslogSink(const Loop& clock, std::string path) : clock_(clock), configured_(std::move(path)) {}
 
   SinkId id() const override { return SinkId::kSyslog; }

@@ -44,7 +44,8 @@ class MeteredStream : public Stream {
   std::shared_ptr<Traffic> traffic_;
 };
 
-constexpr Duration kAcceptPause = std::chrono::milliseconds(100);  // when there is no descriptor or memory for another peer
+constexpr Duration kAcceptPause =
+    std::chrono::milliseconds(100);  // when there is no descriptor or memory for another peer
 constexpr Duration kDrainPoll = std::chrono::milliseconds(2);
 constexpr int kAcceptsPerEvent = 16;  // then others get their turn
 
@@ -197,8 +198,7 @@ void PeerServer::Impl::Admit(UniqueFd fd) {
   connection.peer = std::move(*peer);
   auto stream = std::make_unique<MeteredStream>(MakeFdStream(loop, std::move(fd)), connection.traffic);
   connection.frames = std::make_unique<FrameConnection>(
-      std::move(stream),
-      FrameConnection::Options{.max_payload = options.max_payload, .max_queued = options.max_queued},
+      std::move(stream), FrameConnection::Options{.max_payload = options.max_payload, .max_queued = options.max_queued},
       FrameConnection::Events{
           .on_frame = [this, id](uint16_t type, std::span<const std::byte> payload) { OnFrame(id, type, payload); },
           .on_closed = [this, id](const std::string&) { Close(id, false); }});
@@ -249,7 +249,8 @@ void PeerServer::Impl::Shut() {
   while (!connections.empty()) Close(connections.begin()->first, false);
 }
 
-Result<std::unique_ptr<PeerServer>> PeerServer::Create(FdLoop& loop, UniqueFd listener, Options options, Handler handler) {
+Result<std::unique_ptr<PeerServer>> PeerServer::Create(FdLoop& loop, UniqueFd listener, Options options,
+                                                       Handler handler) {
   int flags = fcntl(listener.get(), F_GETFL);
   if (flags < 0 || fcntl(listener.get(), F_SETFL, flags | O_NONBLOCK) != 0) return ErrnoError("control socket", errno);
   auto impl = std::make_shared<Impl>(loop, std::move(listener), options, std::move(handler));
@@ -258,7 +259,9 @@ Result<std::unique_ptr<PeerServer>> PeerServer::Create(FdLoop& loop, UniqueFd li
 }
 
 PeerServer::PeerServer(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
-PeerServer::~PeerServer() { impl_->Shut(); }
+PeerServer::~PeerServer() {
+  impl_->Shut();
+}
 PeerServer::Figures PeerServer::figures() const {
   Figures figures = impl_->figures;
   figures.connections = impl_->connections.size();

@@ -67,7 +67,8 @@ std::string DecisionText(const ExplainReport& report, const ExplainQuestion& que
     return StrCat(who, " may open ", path, by);
   }
   bool covered = std::find(report.covers_path.begin(), report.covers_path.end(), true) != report.covers_path.end();
-  return StrCat(who, " may not open ", path, covered ? ": no rule that covers it names this caller" : ": no rule covers it",
+  return StrCat(who, " may not open ", path,
+                covered ? ": no rule that covers it names this caller" : ": no rule covers it",
                 "; an [[allow]] entry would let them in");
 }
 

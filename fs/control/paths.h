@@ -8,8 +8,8 @@
 
 namespace leasefs::control {
 
-// "/run/leasefs/web/tls" or "web/tls" -> "web/tls"; the mount itself -> "". kInvalid, with what to write instead, for a path
-// elsewhere or with "." or "..".
+// "/run/leasefs/web/tls" or "web/tls" -> "web/tls"; the mount itself -> "". kInvalid, with what to write instead, for a
+// path elsewhere or with "." or "..".
 Result<std::string> BelowMount(std::string_view mount, std::string_view path);
 
 }  // namespace leasefs::control

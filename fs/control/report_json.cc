@@ -1,9 +1,8 @@
 #include "fs/control/report_json.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "fs/control/explain_words.h"
 #include "fs/control/status_problems.h"
@@ -13,9 +12,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string Text(const Json& document) { return document.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string Text(const Json& document) {
+  return document.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
-int64_t Seconds(Duration duration) { return std::chrono::duration_cast<std::chrono::seconds>(duration).count(); }
+int64_t Seconds(Duration duration) {
+  return std::chrono::duration_cast<std::chrono::seconds>(duration).count();
+}
 
 // Zero is "never was", kNever is "never will be".
 Json Time(BootTime time, const Moment& now) {
@@ -25,8 +28,9 @@ Json Time(BootTime time, const Moment& now) {
   std::chrono::year_month_day date(day);
   std::chrono::hh_mm_ss clock(wall - day);
   char text[48];
-  std::snprintf(text, sizeof(text), "%04d-%02u-%02uT%02d:%02d:%02dZ", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+  std::snprintf(text, sizeof(text), "%04d-%02u-%02uT%02d:%02d:%02dZ", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
                 static_cast<int>(clock.seconds().count()));
   return text;
 }
@@ -83,10 +87,12 @@ Json Audit(const AuditReport& audit, const Moment& now) {
   }
   Json oldest = nullptr;
   if (audit.oldest != kNever) {
-    oldest = std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::milliseconds>(now.boot - audit.oldest).count());
+    oldest =
+        std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::milliseconds>(now.boot - audit.oldest).count());
   }
-  return {{"required", audit.required}, {"recorded", audit.recorded}, {"refused", audit.refused},   {"dropped", audit.dropped},
-          {"voids", audit.voids},       {"oldest_wait_ms", oldest},   {"sinks", std::move(sinks)}};
+  return {{"required", audit.required}, {"recorded", audit.recorded}, {"refused", audit.refused},
+          {"dropped", audit.dropped},   {"voids", audit.voids},       {"oldest_wait_ms", oldest},
+          {"sinks", std::move(sinks)}};
 }
 
 Json Memory(const StatusReport& report) {
@@ -99,11 +105,16 @@ Json Memory(const StatusReport& report) {
 
 Json Counters(const StatusReport& report) {
   const GateReport& gate = report.gate;
-  return {{"requests", report.requests}, {"opens", gate.opens},
-          {"denied", gate.denied},       {"failed", gate.failed},
-          {"fetches", gate.fetches},     {"publications", gate.publications},
-          {"reopened", gate.reopened},   {"waiting", gate.waiting},
-          {"handles", gate.handles},     {"names", gate.names},
+  return {{"requests", report.requests},
+          {"opens", gate.opens},
+          {"denied", gate.denied},
+          {"failed", gate.failed},
+          {"fetches", gate.fetches},
+          {"publications", gate.publications},
+          {"reopened", gate.reopened},
+          {"waiting", gate.waiting},
+          {"handles", gate.handles},
+          {"names", gate.names},
           {"names_not_shown", gate.names_not_shown}};
 }
 

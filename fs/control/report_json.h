@@ -1,19 +1,26 @@
-// The JSON of the control socket, schema 1. Within a schema fields are added, never renamed or removed. Times are RFC 3339 in UTC, or null where
-// there is none; sizes are bytes; modes are octal text. Text that is not UTF-8 has U+FFFD for the bad bytes.
+// The JSON of the control socket, schema 1. Within a schema fields are added, never renamed or removed. Times are RFC
+// 3339 in UTC, or null where there is none; sizes are bytes; modes are octal text. Text that is not UTF-8 has U+FFFD
+// for the bad bytes.
 //
-// status   {schema, state: "ok"|"degraded", problems: [text], version, pid, mount, started, uptime_s, rules: {generation, count},
-//           backends: [{name, kind, state, message, since, connections, generation, held}],     (state: status_problems.h)
+// status   {schema, state: "ok"|"degraded", problems: [text], version, pid, mount, started, uptime_s,
+//           rules: {generation, count},
+//           backends: [{name, kind, state, message, since, connections, generation, held}],
 //           trees: [{path, backend, source, directories, files, held}],
-//           audit: {required, recorded, refused, dropped, voids, oldest_wait_ms, sinks: [{name, target, up, since, accepted, failed,
-//                   lost, behind, last_error}]},
+//           audit: {required, recorded, refused, dropped, voids, oldest_wait_ms,
+//                   sinks: [{name, target, up, since, accepted, failed, lost, behind, last_error}]},
 //           memory: {arena_reserved, arena_used, arena_overflow, locked, state_bytes, sealed_bytes, values_limit},
-//           counters: {requests, opens, denied, failed, fetches, publications, reopened, waiting, handles, names, names_not_shown},
+//           counters: {requests, opens, denied, failed, fetches, publications, reopened, waiting, handles, names,
+//                      names_not_shown},
 //           warnings: [text]}
-// stat     {schema, path, kind: "file"|"directory", backend, source, known, too_large, secret_version, version, size, owner: {uid, gid,
-//           mode} | null, fetched, fresh_until, stale_until, lease_end, freshness: "fresh"|"stale"|"expired"|"unknown", status, open_handles}
-// explain  {schema, path, exists, caller: {uid, gid, groups}, allowed, words, rule: index | null, generation, owner: {uid, gid, mode},
-//           rules: [{index, text, location, covers, matches, decides, why}]}
-// refresh  {schema, path, asked}        reload  {schema, generation, warnings}        version  {schema, version}
+//           A backend's state: "up"|"degraded"|"locked"|"down"|"disconnected".
+// stat     {schema, path, kind: "file"|"directory", backend, source, known, too_large, secret_version, version, size,
+//           owner: {uid, gid, mode} | null, fetched, fresh_until, stale_until, lease_end,
+//           freshness: "fresh"|"stale"|"expired"|"unknown", status, open_handles}
+// explain  {schema, path, exists, caller: {uid, gid, groups}, allowed, words, rule: index | null, generation,
+//           owner: {uid, gid, mode}, rules: [{index, text, location, covers, matches, decides, why}]}
+// refresh  {schema, path, asked}
+// reload   {schema, generation, warnings: [text]}
+// version  {schema, version}
 #pragma once
 
 #include <string>

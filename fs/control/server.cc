@@ -26,7 +26,8 @@ void Finish(const PeerReply& reply, Result<std::string> json) {
 
 }  // namespace
 
-void ControlServer::OnRequest(const PeerCredentials& peer, uint16_t type, std::span<const std::byte> payload, PeerReply reply) {
+void ControlServer::OnRequest(const PeerCredentials& peer, uint16_t type, std::span<const std::byte> payload,
+                              PeerReply reply) {
   if (type != kRequestFrame) return;  // unanswered, so its connection is closed; garbage likewise
   auto request = ControlRequest::Decode(payload);
   if (!request.ok()) return;

@@ -18,10 +18,11 @@ void AddBackendProblem(const LinkReport& link, std::vector<std::string>& problem
     return;
   }
   switch (link.health) {
-    case protocol::HealthState::kUp: return;
+    case protocol::HealthState::kUp:
+      return;
     case protocol::HealthState::kLocked:
-      problems.push_back(StrCat("backend ", link.name, " is locked", Said(link.message), ": `leasefs store unlock ", link.name,
-                                "`, or correct its key in the configuration and reload"));
+      problems.push_back(StrCat("backend ", link.name, " is locked", Said(link.message), ": `leasefs store unlock ",
+                                link.name, "`, or correct its key in the configuration and reload"));
       return;
     case protocol::HealthState::kDegraded:
       problems.push_back(StrCat("backend ", link.name, " is degraded", Said(link.message), ": the journal says more"));
@@ -38,10 +39,11 @@ void AddAuditProblems(const AuditReport& audit, std::vector<std::string>& proble
   for (const AuditSinkReport& sink : audit.sinks) any_up = any_up || sink.up;
   for (const AuditSinkReport& sink : audit.sinks) {
     if (sink.up) continue;
-    std::string_view effect = any_up            ? "another sink has its records meanwhile"
+    std::string_view effect = any_up           ? "another sink has its records meanwhile"
                               : audit.required ? "opens fail with EIO until it does"
                                                : "records are lost when the ring is full";
-    problems.push_back(StrCat("audit ", sink.name, " ", sink.target, " takes no records", Said(sink.last_error), ": ", effect));
+    problems.push_back(
+        StrCat("audit ", sink.name, " ", sink.target, " takes no records", Said(sink.last_error), ": ", effect));
   }
   if (audit.sinks.empty()) {
     problems.push_back("opens are recorded nowhere: set audit.file or audit.syslog in the configuration");
@@ -53,10 +55,14 @@ void AddAuditProblems(const AuditReport& audit, std::vector<std::string>& proble
 std::string BackendState(const LinkReport& link) {
   if (!link.connected) return "disconnected";
   switch (link.health) {
-    case protocol::HealthState::kUp: return "up";
-    case protocol::HealthState::kDegraded: return "degraded";
-    case protocol::HealthState::kLocked: return "locked";
-    case protocol::HealthState::kDown: return "down";
+    case protocol::HealthState::kUp:
+      return "up";
+    case protocol::HealthState::kDegraded:
+      return "degraded";
+    case protocol::HealthState::kLocked:
+      return "locked";
+    case protocol::HealthState::kDown:
+      return "down";
   }
   return "unknown";
 }
@@ -66,12 +72,15 @@ std::vector<std::string> ProblemsOf(const StatusReport& report) {
   for (const LinkReport& link : report.gate.links) AddBackendProblem(link, problems);
   AddAuditProblems(report.audit, problems);
   if (!report.memory.arena_locked) {
-    problems.push_back("the memory for values is not locked, so it may be swapped: raise LimitMEMLOCK, or use encrypted swap");
+    problems.push_back(
+        "the memory for values is not locked, so it may be swapped: raise LimitMEMLOCK, or use encrypted swap");
   } else if (report.memory.arena_overflow > 0) {
-    problems.push_back(StrCat(report.memory.arena_overflow, " bytes of values lie outside the locked memory: lower limits.memory"));
+    problems.push_back(
+        StrCat(report.memory.arena_overflow, " bytes of values lie outside the locked memory: lower limits.memory"));
   }
   if (report.gate.names_not_shown > 0) {
-    problems.push_back(StrCat(report.gate.names_not_shown, " names are too long or too many to be shown: rename them, or raise limits.names"));
+    problems.push_back(StrCat(report.gate.names_not_shown,
+                              " names are too long or too many to be shown: rename them, or raise limits.names"));
   }
   return problems;
 }

@@ -12,7 +12,9 @@ namespace {
 
 constexpr uint32_t kNobody = UINT32_MAX;  // -1 is no identity to ask about: the kernel gives it to those it cannot map
 
-Moment Now(const Loop& loop) { return {loop.Now(), loop.WallNow()}; }
+Moment Now(const Loop& loop) {
+  return {loop.Now(), loop.WallNow()};
+}
 
 Result<uint32_t> ParseId(std::string_view what, std::string_view text) {
   uint32_t id = 0;
@@ -44,7 +46,9 @@ Result<ExplainQuestion> ParseQuestion(const ControlTarget& target, const std::ve
   return question;
 }
 
-void RunStatus(VerbCall call) { call.done(StatusJson(call.target.Status(), Now(call.loop))); }
+void RunStatus(VerbCall call) {
+  call.done(StatusJson(call.target.Status(), Now(call.loop)));
+}
 
 void RunStat(VerbCall call) {
   auto path = BelowMount(call.target.Mount(), call.arguments[0]);
@@ -76,7 +80,9 @@ void RunReload(VerbCall call) {
   });
 }
 
-void RunVersion(VerbCall call) { call.done(VersionJson(LEASEFS_VERSION)); }
+void RunVersion(VerbCall call) {
+  call.done(VersionJson(LEASEFS_VERSION));
+}
 
 constexpr VerbRow kVerbs[] = {
     {"status", Right::kObserve, 0, 0, "", RunStatus},
@@ -89,13 +95,17 @@ constexpr VerbRow kVerbs[] = {
 
 }  // namespace
 
-std::span<const VerbRow> Verbs() { return kVerbs; }
+std::span<const VerbRow> Verbs() {
+  return kVerbs;
+}
 
 bool MayUse(Right right, const PeerCredentials& peer) {
   switch (right) {
     case Right::kObserve:
-    case Right::kOperate: return true;
-    case Right::kReveal: return peer.IsRoot();
+    case Right::kOperate:
+      return true;
+    case Right::kReveal:
+      return peer.IsRoot();
   }
   return false;
 }

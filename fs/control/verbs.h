@@ -1,4 +1,5 @@
-// The verbs of fs's control socket, as a table: a verb that is not in it does not exist, and every row names the right it needs.
+// The verbs of fs's control socket, as a table: a verb that is not in it does not exist, and every row names the right
+// it needs.
 #pragma once
 
 #include <functional>

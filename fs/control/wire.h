@@ -1,5 +1,6 @@
-// The wire of the control socket of fs (`control.sock`): one request frame, one reply frame, then the next. Frames are those of
-// fs/base/frame.h with at most kMaxControlPayload bytes. Replies carry a JSON document, which never holds a secret.
+// The wire of the control socket of fs (`control.sock`): one request frame, one reply frame, then the next. Frames are
+// those of fs/base/frame.h with at most kMaxControlPayload bytes. Replies carry a JSON document, which never holds a
+// secret.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +34,8 @@ struct ControlRequest {
 };
 
 struct ControlReply {
-  std::optional<Error> error;   // with words that say what to do next
-  std::string json;             // one document, "{}" at least, when there is no error
+  std::optional<Error> error;  // with words that say what to do next
+  std::string json;            // one document, "{}" at least, when there is no error
   SecretBuffer Encode() const;
   static Result<ControlReply> Decode(std::span<const std::byte> payload);
 };

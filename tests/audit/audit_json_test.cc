@@ -41,8 +41,10 @@ AuditEvent FullEvent() {
 
 TEST(AuditJsonTest, AnOpenIsOneLineWithEveryField) {
   EXPECT_EQ(Line(FullEvent(), 7),
-            "{\"seq\":7,\"time\":\"2026-11-24T06:52:00.123456Z\",\"boot_ns\":5000000001,\"type\":\"open\",\"outcome\":\"allowed\","
-            "\"path\":\"web/key-5\",\"version\":3,\"secret_version\":12,\"source\":\"cached\",\"age_s\":4,\"rule\":0,\"rules\":2,"
+            "{\"seq\":7,\"time\":\"2026-11-24T06:52:00.123456Z\",\"boot_ns\":5000000001,\"type\":\"open\",\"outcome\":"
+            "\"allowed\","
+            "\"path\":\"web/"
+            "key-5\",\"version\":3,\"secret_version\":12,\"source\":\"cached\",\"age_s\":4,\"rule\":0,\"rules\":2,"
             "\"uid\":33,\"gid\":34,\"tid\":4242,\"latency_us\":18}\n");
 }
 
@@ -119,10 +121,10 @@ TEST(AuditJsonTest, KeepsUtf8AndNamesOtherBytes) {
       {"\xC3\xA4\xE2\x82\xAC\xF0\x9F\x94\x91", "\xC3\xA4\xE2\x82\xAC\xF0\x9F\x94\x91"},
       {"\xFF", "%FF"},
       {"a\x80z", "a%80z"},
-      {"\xC3", "%C3"},                            // cut off
-      {"\xC0\xAF", "%C0%AF"},                     // overlong
-      {"\xED\xA0\x80", "%ED%A0%80"},              // a surrogate
-      {"\xF4\x90\x80\x80", "%F4%90%80%80"},       // beyond U+10FFFF
+      {"\xC3", "%C3"},                       // cut off
+      {"\xC0\xAF", "%C0%AF"},                // overlong
+      {"\xED\xA0\x80", "%ED%A0%80"},         // a surrogate
+      {"\xF4\x90\x80\x80", "%F4%90%80%80"},  // beyond U+10FFFF
       {"\xE2\x82\"", "%E2%82\\\""},
   };
   for (const auto& [raw, expected] : cases) {
@@ -139,7 +141,9 @@ TEST(AuditJsonTest, RandomBytesAlwaysGiveJson) {
     for (char& c : raw) c = static_cast<char>(random());
     AuditFormatter formatter([&](uint32_t, std::string& out) { out += raw; });
     AuditEvent event;
-    auto fill = [&](auto& number) { number = static_cast<std::remove_reference_t<decltype(number)>>(random() * 0x9E3779B97F4A7C15u); };
+    auto fill = [&](auto& number) {
+      number = static_cast<std::remove_reference_t<decltype(number)>>(random() * 0x9E3779B97F4A7C15u);
+    };
     fill(event.boot_ns), fill(event.wall_ns), fill(event.generation), fill(event.secret_version), fill(event.node);
     fill(event.file_version), fill(event.uid), fill(event.gid), fill(event.tid), fill(event.rule), fill(event.error);
     fill(event.latency_us), fill(event.age_s);
@@ -172,11 +176,18 @@ TEST(AuditJsonTest, AsksForAPathOnceAndHoldsABoundedNumber) {
 
 // "Never a value": nothing that carries one can be put into an event, and an event is plain numbers.
 template <class T>
-concept CanPutIntoEvent = requires(AuditEvent event, T value) { event.verb = value; } ||
-                          requires(AuditEvent event, T value) { event.text = value; } ||
-                          requires(AuditEvent event, T value) { event.node = value; };
+concept CanPutIntoEvent = requires(AuditEvent event, T value) {
+  event.verb = value;
+}
+|| requires(AuditEvent event, T value) {
+  event.text = value;
+}
+|| requires(AuditEvent event, T value) {
+  event.node = value;
+};
 static_assert(!CanPutIntoEvent<SecretBuffer>);
-static_assert(!CanPutIntoEvent<std::string> && !CanPutIntoEvent<const char*> && !CanPutIntoEvent<std::span<const std::byte>>);
+static_assert(!CanPutIntoEvent<std::string> && !CanPutIntoEvent<const char*> &&
+              !CanPutIntoEvent<std::span<const std::byte>>);
 static_assert(std::is_trivially_copyable_v<AuditEvent> && std::is_aggregate_v<AuditEvent>);
 static_assert(!std::is_constructible_v<AuditEvent, SecretBuffer>);
 static_assert(!std::is_convertible_v<SecretBuffer, std::string_view>, "the one text that Append takes is a path");

@@ -32,8 +32,8 @@ std::vector<std::byte> Front(RingMemory& memory) {
   return {bytes.begin(), bytes.end()};
 }
 
-// Runs `act` in a child, instruction by instruction, and calls `killed_here` at each one that changed the memory or the file: what a
-// kill at this instruction would leave behind. Returns the number of such moments.
+// Runs `act` in a child, instruction by instruction, and calls `killed_here` at each one that changed the memory or the
+// file: what a kill at this instruction would leave behind. Returns the number of such moments.
 size_t AtEveryState(RingMemory& memory, const std::string& file, const std::function<void()>& act,
                     const std::function<void()>& killed_here) {
   pid_t child = fork();
@@ -111,20 +111,22 @@ TEST(AuditKillTest, AWriterKilledAtAnyInstructionWritesEachLineOnce) {
     for (uint64_t i = 1; i <= 2; ++i) ASSERT_TRUE(ring.Append(OpenEvent(i), clock.Now(), kMaxWait, true).ok());
     ASSERT_TRUE(ring.AppendAdmin({}, "web/tls", clock.Now(), kMaxWait, true).ok());
     AuditWriter dying(clock, ring, TestPath, FileOnly(path, flags));
-    size_t states = AtEveryState(memory, path, [&] { dying.Step(); }, [&] {
-      std::string before = ReadAll(path);
-      RingMemory left;
-      memcpy(left.bytes().data(), memory.bytes().data(), kFront);
-      AuditRing successor_ring = left.Attach();
-      AuditWriter successor(clock, successor_ring, TestPath, FileOnly(path, flags));
-      successor.Step();
-      std::string log = ReadAll(path);
-      ASSERT_EQ(FirstFlaw(log), "");
-      ASSERT_EQ(LinesOf(log).size(), 3u);
-      ASSERT_NE(log.find("web/tls"), std::string::npos);
-      ASSERT_EQ(successor_ring.figures().released, 3u);
-      ASSERT_EQ(truncate(path.c_str(), static_cast<off_t>(before.size())), 0);
-    });
+    size_t states = AtEveryState(
+        memory, path, [&] { dying.Step(); },
+        [&] {
+          std::string before = ReadAll(path);
+          RingMemory left;
+          memcpy(left.bytes().data(), memory.bytes().data(), kFront);
+          AuditRing successor_ring = left.Attach();
+          AuditWriter successor(clock, successor_ring, TestPath, FileOnly(path, flags));
+          successor.Step();
+          std::string log = ReadAll(path);
+          ASSERT_EQ(FirstFlaw(log), "");
+          ASSERT_EQ(LinesOf(log).size(), 3u);
+          ASSERT_NE(log.find("web/tls"), std::string::npos);
+          ASSERT_EQ(successor_ring.figures().released, 3u);
+          ASSERT_EQ(truncate(path.c_str(), static_cast<off_t>(before.size())), 0);
+        });
     EXPECT_GT(states, 8u);
     EXPECT_EQ(LinesOf(ReadAll(path)).size(), 3u);
   }

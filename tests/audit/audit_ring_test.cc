@@ -54,7 +54,8 @@ TEST(AuditRingTest, HandsOutRecordsInOrderAndOnlyThose) {
 TEST(AuditRingTest, RefusesWhenFullAndGoesOnWhenThereIsRoom) {
   RingMemory memory;
   AuditRing ring = memory.Attach();
-  for (uint64_t i = 1; i <= AuditRing::kRecords; ++i) ASSERT_TRUE(ring.Append(OpenEvent(i), kStart, kMaxWait, true).ok());
+  for (uint64_t i = 1; i <= AuditRing::kRecords; ++i)
+    ASSERT_TRUE(ring.Append(OpenEvent(i), kStart, kMaxWait, true).ok());
   Status full = ring.Append(OpenEvent(9), kStart, kMaxWait, true);
   ASSERT_FALSE(full.ok());
   EXPECT_EQ(full.error().kind(), ErrorKind::kInternal);
@@ -62,7 +63,8 @@ TEST(AuditRingTest, RefusesWhenFullAndGoesOnWhenThereIsRoom) {
   EXPECT_EQ(ring.figures().refused, 1u);
   EXPECT_EQ(ring.figures().dropped, 1u);
   ring.Accept(1);
-  EXPECT_FALSE(ring.Append(OpenEvent(9), kStart, kMaxWait, true).ok()) << "accepted by one sink only: its place is still needed";
+  EXPECT_FALSE(ring.Append(OpenEvent(9), kStart, kMaxWait, true).ok())
+      << "accepted by one sink only: its place is still needed";
   ring.Release(1);
   EXPECT_TRUE(ring.Append(OpenEvent(9), kStart, kMaxWait, true).ok());
 }
@@ -75,12 +77,15 @@ TEST(AuditRingTest, RefusesOnceTheOldestRecordWaitedTooLong) {
   EXPECT_EQ(ring.oldest(), kStart);
   EXPECT_TRUE(ring.Append(OpenEvent(2), kStart + milliseconds(250), kMaxWait, true).ok());
   EXPECT_EQ(ring.Append(OpenEvent(3), kStart + milliseconds(251), kMaxWait, true).error().kind(), ErrorKind::kInternal);
-  EXPECT_TRUE(ring.Append(OpenEvent(3), kStart + milliseconds(251), kMaxWait, false).ok()) << "not required: while there is room";
+  EXPECT_TRUE(ring.Append(OpenEvent(3), kStart + milliseconds(251), kMaxWait, false).ok())
+      << "not required: while there is room";
   ring.Accept(1);
-  EXPECT_TRUE(ring.Append(OpenEvent(4), kStart + milliseconds(499), kMaxWait, true).ok()) << "the second came 250 ms later";
+  EXPECT_TRUE(ring.Append(OpenEvent(4), kStart + milliseconds(499), kMaxWait, true).ok())
+      << "the second came 250 ms later";
   EXPECT_FALSE(ring.Append(OpenEvent(5), kStart + milliseconds(501), kMaxWait, true).ok());
   ConsumeAll(ring);
-  EXPECT_TRUE(ring.Append(OpenEvent(6), kStart + seconds(60), kMaxWait, true).ok()) << "an empty ring has no oldest record";
+  EXPECT_TRUE(ring.Append(OpenEvent(6), kStart + seconds(60), kMaxWait, true).ok())
+      << "an empty ring has no oldest record";
   EXPECT_FALSE(ring.Append(OpenEvent(7), kStart + milliseconds(60'251), kMaxWait, true).ok());
 }
 
@@ -102,7 +107,8 @@ TEST(AuditRingTest, AStallIsNotHeldAgainstTheSinks) {
   BootTime resumed = kStart + std::chrono::hours(8);  // a suspend
   EXPECT_TRUE(ring.Append(OpenEvent(2), resumed, kMaxWait, true).ok()) << "the writer did not have its turn";
   EXPECT_TRUE(ring.Append(OpenEvent(3), resumed + milliseconds(250), kMaxWait, true).ok());
-  EXPECT_FALSE(ring.Append(OpenEvent(4), resumed + milliseconds(251), kMaxWait, true).ok()) << "it had, and did nothing";
+  EXPECT_FALSE(ring.Append(OpenEvent(4), resumed + milliseconds(251), kMaxWait, true).ok())
+      << "it had, and did nothing";
 }
 
 TEST(AuditRingTest, ASinkThatFailsOrHangsGetsNoSecondChance) {

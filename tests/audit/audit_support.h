@@ -107,7 +107,9 @@ inline AuditEvent OpenEvent(uint64_t unique) {
   return event;
 }
 
-inline void TestPath(uint32_t node, std::string& out) { out += "web/key-" + std::to_string(node); }
+inline void TestPath(uint32_t node, std::string& out) {
+  out += "web/key-" + std::to_string(node);
+}
 
 constexpr Duration kMaxWait = std::chrono::milliseconds(250);  // S23
 
