@@ -203,8 +203,9 @@ Result<ChildSpec> StoreSpec(const Holdings& holdings, const Config& config, cons
     arguments.push_back("--key-problem");
     arguments.push_back(key.error().message());
   }
-  LEASEFS_ASSIGN_OR_RETURN(spec, CommonSpec(executable, arguments, holdings.backend_user, holdings, config,
-                                            std::move(keeper_socket), EncodeForStore(backend, config.limits, config.audit)));
+  LEASEFS_ASSIGN_OR_RETURN(
+      spec, CommonSpec(executable, arguments, holdings.backend_user, holdings, config, std::move(keeper_socket),
+                       EncodeForStore(backend, config.limits, config.audit)));
   LEASEFS_RETURN_IF_ERROR(AddCopy(spec, kListener, holdings.store_listeners.at(backend.name).get()));
   if (key.ok() && key->valid()) spec.descriptors.push_back({kStoreKeyFile, std::move(*key)});
   return std::move(spec);

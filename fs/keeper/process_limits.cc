@@ -58,6 +58,7 @@ void RaiseLimit(decltype(RLIMIT_CORE) which, const char* name, rlim_t wanted) {
 
 void SetProcessLimits() {
   (void)prctl(PR_SET_DUMPABLE, 0);
+  (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   rlimit none{0, 0};
   (void)setrlimit(RLIMIT_CORE, &none);
   RaiseLimit(RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK", RLIM_INFINITY);

@@ -6,8 +6,8 @@
 
 namespace leasefs {
 
-// No core dump, not traceable, RLIMIT_MEMLOCK and RLIMIT_NOFILE as high as allowed, out of the OOM killer's sight. Logs
-// what was refused.
+// No core dump, not traceable, no new privileges, RLIMIT_MEMLOCK and RLIMIT_NOFILE as high as allowed, out of the OOM
+// killer's sight. Logs what was refused.
 void SetProcessLimits();
 
 // The age in seconds at which the kernel aborts the whole FUSE connection (fs.fuse.{default,max}_request_timeout);

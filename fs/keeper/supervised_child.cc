@@ -24,7 +24,7 @@ void SupervisedChild::Start() {
   }
   if (process_) process_->KillAndReap();
   Forget();
-  PlanStart(launched.error().message());
+  PlanStart(launched.error().message(), false);
 }
 
 Status SupervisedChild::Launch() {
@@ -132,12 +132,13 @@ void SupervisedChild::CheckDeath() {
   ReadMessages();  // its last words
   auto how = process_->Reap();
   if (!how) return;
+  bool was_ready = ready_;
   Forget();
-  PlanStart(*how);
+  PlanStart(*how, was_ready);
 }
 
-void SupervisedChild::PlanStart(const std::string& how) {
-  Duration delay = stopping_ ? Duration::zero() : restart_delay_.NextAfterDeath(loop_.Now());
+void SupervisedChild::PlanStart(const std::string& how, bool was_ready) {
+  Duration delay = stopping_ ? Duration::zero() : restart_delay_.NextAfterDeath(loop_.Now(), was_ready);
   if (!stopping_) start_timer_ = loop_.After(delay, [this] { Start(); });
   events_.on_death(how);
 }

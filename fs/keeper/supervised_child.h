@@ -52,7 +52,7 @@ class SupervisedChild {
 
  private:
   Status Launch();
-  void PlanStart(const std::string& how);
+  void PlanStart(const std::string& how, bool was_ready);
   void Ping();
   void ReadMessages();
   void Dispatch(ChildMessage message);

@@ -96,14 +96,20 @@ TEST(MountTableTest, ReadsPathsTypesAndDevices) {
   EXPECT_FALSE(TopMountAt(table, "/run/a").has_value());
 }
 
-TEST(RestartDelayTest, IsNothingAtFirstAndDoublesForOneThatKeepsDying) {
+TEST(RestartDelayTest, IsNothingAtFirstAndDoublesForOneThatKeepsDyingAtItsStart) {
   RestartDelay delay;
   BootTime now(std::chrono::hours(1));
   for (int expected : {0, 0, 100, 200, 400, 800, 1600, 2000, 2000}) {
-    EXPECT_EQ(delay.NextAfterDeath(now), milliseconds(expected));
+    EXPECT_EQ(delay.NextAfterDeath(now, false), milliseconds(expected));
     now += delay.kFirst;
   }
-  EXPECT_EQ(delay.NextAfterDeath(now + std::chrono::seconds(11)), milliseconds(0));
+  EXPECT_EQ(delay.NextAfterDeath(now + std::chrono::seconds(11), false), milliseconds(0));
+}
+
+TEST(RestartDelayTest, StaysShortForOneThatServesInBetween) {
+  RestartDelay delay;
+  BootTime now(std::chrono::hours(1));
+  for (int expected : {0, 0, 100, 100, 100, 100}) EXPECT_EQ(delay.NextAfterDeath(now, true), milliseconds(expected));
 }
 
 TEST(MemoryFilesTest, StateMemoryKeepsItsSizeAndTakesNoRoom) {
