@@ -137,6 +137,7 @@ void AdminServer::Impl::Perform(const CallPointer& call) {
     return;
   }
   Result<AdminReply> result = call->spec.act(backend, call->request, call->peer.uid);
+  if (call->spec.verb == Verb::kUnlock) next_unlock = loop.Now() + kUnlockPause;
   call->request = {};  // keys and values are not kept while the reply waits
   if (!result.ok()) return Refuse(*call, std::move(result).error());
   if (!call->spec.changes) return Answer(*call, *result);
