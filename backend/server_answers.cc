@@ -88,7 +88,9 @@ void BackendServer::Impl::OnListed(const std::string& name, Result<std::vector<p
   if (directory.flight.repeat) return StartList(name);
   bool asked = Asked(directory.flight);
   directory.flight.asked_by = 0;
-  directory.listed = result.ok() && (asked || directory.listed);
+  // "There is nothing" is a listing too: what appears there later must be told.
+  bool known = result.ok() || result.error().kind() == ErrorKind::kNotFound;
+  directory.listed = known && (asked || directory.listed);
   if (result.ok()) {
     directory.flight.outages = 0;
     if (asked) SendEntries(name, std::move(*result));

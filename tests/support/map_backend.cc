@@ -59,10 +59,11 @@ Result<std::vector<protocol::Entry>> MapBackend::ListNow(const std::string& dire
   return entries;
 }
 
-Result<SecretVersion> MapBackend::ReadNow(const std::string& secret) const {
+Result<SecretVersion> MapBackend::ReadNow(const std::string& secret) {
   if (outage_) return Error(*outage_, "outage");
   auto it = secrets_.find(secret);
   if (it == secrets_.end() || it->second.keys.empty()) return Error(ErrorKind::kNotFound, "no such secret");
+  ++answered_reads_;
   SecretVersion version;
   version.version = it->second.version;
   for (const auto& [key, value] : it->second.keys) {

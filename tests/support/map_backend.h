@@ -27,6 +27,7 @@ class MapBackend : public Backend {
   void SetDelay(Duration delay) { delay_ = delay; }
   void SetOutage(std::optional<ErrorKind> outage) { outage_ = outage; }
   uint64_t reads() const { return reads_; }
+  uint64_t answered_reads() const { return answered_reads_; }  // with a version
   uint64_t lists() const { return lists_; }
 
   void SetEvents(Events events) override { events_ = std::move(events); }
@@ -43,7 +44,7 @@ class MapBackend : public Backend {
     uint64_t changed = 0;  // generation
   };
   Result<std::vector<protocol::Entry>> ListNow(const std::string& directory) const;
-  Result<SecretVersion> ReadNow(const std::string& secret) const;
+  Result<SecretVersion> ReadNow(const std::string& secret);
   std::set<std::pair<std::string, int>> NamesBelow(const std::string& directory) const;
 
   Loop& loop_;
@@ -53,6 +54,7 @@ class MapBackend : public Backend {
   Duration delay_{};
   std::optional<ErrorKind> outage_;
   uint64_t reads_ = 0;
+  uint64_t answered_reads_ = 0;
   uint64_t lists_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "fs/base/aead.h"
@@ -93,6 +94,12 @@ void SimMount::Submit(const Caller& caller, std::function<void(const Request&)> 
   if (gate_ != nullptr) Issue(unique);
 }
 
+void SimMount::Answered(uint64_t unique) {
+  auto it = pending_.find(unique);
+  longest_request_ = std::max(longest_request_, loop_.Now() - it->second.arrival);
+  pending_.erase(it);
+}
+
 void SimMount::Issue(uint64_t unique) {
   Pending& pending = pending_.at(unique);
   Request request;
@@ -143,6 +150,7 @@ void SimMount::OpenFinal(std::shared_ptr<Walk> walk) {
         walk->at = kRootId;
         return Step(walk);
       }
+      ++opens_answered_;
       if (!result.ok()) return walk->Fail(result.error(), loop_.Now());
       walk->read.inode = walk->at;
       walk->read.handle = result->handle;
@@ -270,6 +278,10 @@ void SimMount::DrainAudit() {
 void SimMount::RunAuditSink() {
   DrainAudit();
   audit_timer_ = loop_.After(std::chrono::milliseconds(20), [this] { RunAuditSink(); });
+}
+
+void SimMount::ResumeAuditSink() {
+  if (audit_timer_ == Loop::kNoTimer) RunAuditSink();
 }
 
 std::vector<AuditEvent> SimMount::TakeAudit() {

@@ -72,8 +72,11 @@ class SimMount {
   // Audit records that were not taken yet, oldest first. A sink takes them out of the ring every 20 ms, unless it is stopped.
   std::vector<AuditEvent> TakeAudit();
   void StopAuditSink() { loop_.Cancel(std::exchange(audit_timer_, Loop::kNoTimer)); }
+  void ResumeAuditSink();
   const std::vector<NodeId>& invalidated() const { return notifier_.invalidated; }
   size_t pending() const { return pending_.size(); }
+  Duration longest_request() const { return longest_request_; }   // from hand-over to answer
+  uint64_t opens_answered() const { return opens_answered_; }     // as seen by callers: ESTALE is no answer
 
  private:
   struct GroupTable : GroupReader {
@@ -98,7 +101,7 @@ class SimMount {
   // Sends a request to the gate, now or when there is one; `issue` calls it, and its reply calls Answered first.
   void Submit(const Caller& caller, std::function<void(const Request&)> issue);
   void Issue(uint64_t unique);
-  void Answered(uint64_t unique) { pending_.erase(unique); }
+  void Answered(uint64_t unique);
   void Step(std::shared_ptr<Walk> walk);
   void OpenFinal(std::shared_ptr<Walk> walk);
   void DrainAudit();
@@ -118,6 +121,8 @@ class SimMount {
   uint64_t next_unique_ = 2;
   std::map<uint64_t, Pending> pending_;
   std::map<std::string, NodeId> dentries_;
+  Duration longest_request_{};
+  uint64_t opens_answered_ = 0;
   uint64_t audit_taken_ = 0;
   std::vector<AuditEvent> audited_;
   Loop::TimerId audit_timer_ = Loop::kNoTimer;

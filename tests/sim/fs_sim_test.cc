@@ -1,0 +1,36 @@
+// Many simulated hours. LEASEFS_SIM_SEEDS (default 1000) and LEASEFS_SIM_FIRST choose the seeds; a failing one is a bug report:
+// LEASEFS_SIM_FIRST=<seed> LEASEFS_SIM_SEEDS=1 runs it again.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "tests/sim/fs_sim.h"
+
+namespace leasefs {
+namespace {
+
+uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? otherwise : std::strtoull(value, nullptr, 10);
+}
+
+TEST(FsSimTest, EveryAnswerOfEverySeedIsLegal) {
+  uint64_t first = FromEnvironment("LEASEFS_SIM_FIRST", 1);
+  uint64_t seeds = FromEnvironment("LEASEFS_SIM_SEEDS", 1000);
+  FsSimFigures total;
+  for (uint64_t seed = first; seed < first + seeds; ++seed) {
+    FsSimFigures figures;
+    auto violation = RunFsSim(seed, &figures);
+    ASSERT_FALSE(violation) << *violation;
+    EXPECT_GE(figures.faults, 5u) << "seed " << seed;
+    total.opens += figures.opens;
+    total.served += figures.served;
+    total.faults += figures.faults;
+    total.puts += figures.puts;
+  }
+  std::printf("%lu seeds: %lu opens, %lu served, %lu changes, %lu faults\n", seeds, total.opens, total.served, total.puts, total.faults);
+  EXPECT_GT(total.served, total.opens / 10);
+}
+
+}  // namespace
+}  // namespace leasefs
