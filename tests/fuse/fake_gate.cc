@@ -39,7 +39,7 @@ bool FakeGate::MustWait(const Request& request, const Reply<T>& done, std::funct
 }
 
 Result<Attributes> FakeGate::Describe(NodeId id) const {
-  if (fail_with) return Error(*fail_with, "as told");
+  if (auto kind = failure()) return Error(*kind, "as told");
   Attributes attributes;
   attributes.id = id;
   attributes.changed = WallTime(std::chrono::seconds(1700000000) + std::chrono::nanoseconds(123456789));
@@ -64,7 +64,7 @@ void FakeGate::Lookup(const Request& request, NodeId parent, std::string_view na
     if (parent == kRootId && name == "key") return done(Describe(kKeyNode));
     if (parent == kRootId && name == "folder") return done(Describe(kFolderNode));
     if (parent == kFolderNode && name == "..") return done(Describe(kRootId));
-    done(Error(fail_with.value_or(ErrorKind::kNotFound), "no such name"));
+    done(Error(failure().value_or(ErrorKind::kNotFound), "no such name"));
   };
   if (!MustWait<Attributes>(request, done, answer)) answer();
 }
@@ -80,7 +80,7 @@ void FakeGate::GetAttributes(const Request& request, NodeId id, uint64_t handle,
 }
 
 Result<Opened> FakeGate::Decide(const Request& request, NodeId id, int flags) {
-  if (fail_with) return Error(*fail_with, "as told");
+  if (auto kind = failure()) return Error(*kind, "as told");
   if ((flags & O_ACCMODE) != O_RDONLY) return Error(ErrorKind::kReadOnly, "read only");
   if (!request.caller.known()) return Error(ErrorKind::kDenied, "unknown caller");
   if (id.node != kKeyNode.node) return Error(ErrorKind::kNotFound, "no such node");
@@ -103,7 +103,7 @@ void FakeGate::Abandon(uint64_t handle) {
 
 Result<Slice> FakeGate::Read(uint64_t handle, NodeId id, uint64_t offset, size_t size) {
   std::lock_guard lock(mutex_);
-  if (fail_with) return Error(*fail_with, "as told");
+  if (auto kind = failure()) return Error(*kind, "as told");
   if (!handles_.contains(handle)) return Error(ErrorKind::kInternal, "no such handle");
   Slice slice;
   slice.value = Value();
@@ -122,7 +122,7 @@ void FakeGate::Release(uint64_t handle) {
 void FakeGate::OpenDirectory(const Request& request, NodeId id, Reply<Done> done) {
   Note(request);
   auto answer = [this, id, done] {
-    if (fail_with) return done(Error(*fail_with, "as told"));
+    if (auto kind = failure()) return done(Error(*kind, "as told"));
     id == kRootId || id == kFolderNode ? done(Ok()) : done(Error(ErrorKind::kNotDirectory, "a file"));
   };
   if (!MustWait<Done>(request, done, answer)) answer();
@@ -131,7 +131,7 @@ void FakeGate::OpenDirectory(const Request& request, NodeId id, Reply<Done> done
 Status FakeGate::ReadDirectory(const Request& request, NodeId id, uint64_t cookie,
                                const std::function<bool(const DirectoryEntry&)>& visit) {
   Note(request);
-  if (fail_with) return Error(*fail_with, "as told");
+  if (auto kind = failure()) return Error(*kind, "as told");
   if (cookie > kManyEntries) return Error(ErrorKind::kInvalid, "no such place");
   if (id == kRootId) {
     if (cookie < 1 && !visit({"key", kKeyNode, false, 1})) return Ok();
@@ -148,7 +148,7 @@ Status FakeGate::ReadDirectory(const Request& request, NodeId id, uint64_t cooki
 void FakeGate::Access(const Request& request, NodeId, int mask, Reply<Done> done) {
   Note(request);
   auto answer = [this, mask, done] {
-    if (fail_with) return done(Error(*fail_with, "as told"));
+    if (auto kind = failure()) return done(Error(*kind, "as told"));
     (mask & 2) != 0 ? done(Error(ErrorKind::kReadOnly, "read only")) : done(Ok());
   };
   if (!MustWait<Done>(request, done, answer)) answer();

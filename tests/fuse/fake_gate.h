@@ -54,11 +54,12 @@ class FakeGate : public Gate {
   std::vector<Request> requests() const;  // as they came, `parking` cleared
   std::vector<uint64_t> abandoned() const;
 
-  // Set while no request is on its way.
-  Mode mode = Mode::kAnswer;
-  std::optional<ErrorKind> fail_with;  // every operation that can fail
-  bool posix_errors = false;
-  std::function<void(const Request&)> before;  // runs first in every operation that has a request, without a lock
+  void FailWith(std::optional<ErrorKind> kind) { fail_with_ = kind ? static_cast<int>(*kind) : kNoFailure; }
+
+  std::atomic<Mode> mode{Mode::kAnswer};
+  std::atomic<bool> posix_errors{false};
+  // Runs first in every operation that has a request, without a lock. Set before the session starts.
+  std::function<void(const Request&)> before;
 
  private:
   using Resume = std::function<void(std::optional<Error>)>;
@@ -69,6 +70,13 @@ class FakeGate : public Gate {
   Result<Attributes> Describe(NodeId id) const;
   Result<Opened> Decide(const Request& request, NodeId id, int flags);
 
+  static constexpr int kNoFailure = -1;
+  std::optional<ErrorKind> failure() const {
+    int kind = fail_with_;
+    return kind == kNoFailure ? std::nullopt : std::optional(static_cast<ErrorKind>(kind));
+  }
+
+  std::atomic<int> fail_with_{kNoFailure};  // every operation that can fail
   mutable std::mutex mutex_;
   std::map<uint64_t, Resume> waiting_;
   std::set<uint64_t> handles_;

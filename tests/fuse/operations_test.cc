@@ -225,7 +225,7 @@ TEST_F(FuseOperationsTest, ErrorsFollowTheTable) {
   for (auto [kind, own, posix] : {Row{ErrorKind::kDenied, EACCES, EACCES}, Row{ErrorKind::kUnreachable, ETIMEDOUT, EIO},
                                   Row{ErrorKind::kRemote, EREMOTEIO, EIO}, Row{ErrorKind::kLocked, ENOKEY, EACCES},
                                   Row{ErrorKind::kStale, ESTALE, ESTALE}, Row{ErrorKind::kInternal, EIO, EIO}}) {
-    gate_.fail_with = kind;
+    gate_.FailWith(kind);
     gate_.posix_errors = false;
     EXPECT_EQ(client_.Open(kKeyNode).error, own);
     EXPECT_EQ(client_.Lookup(kRootId, "key").error, own);

@@ -37,7 +37,12 @@ class SlotsMemory {
 
 class SessionTest : public testing::Test {
  protected:
-  ~SessionTest() override { session_.reset(); }
+  // Here, not in the destructor: before the members of tests.
+  void TearDown() override { End(); }
+  void End() {
+    if (session_ != nullptr) session_->Stop();
+    session_.reset();
+  }
 
   FuseSession::Options OptionsFor(SlotsMemory& memory, Gate& gate) {
     return {client_.device_fd(), memory.bytes(), loop_, gate, notifier_, nullptr};
@@ -59,7 +64,7 @@ class SessionTest : public testing::Test {
   }
   // Ends the session as a stop does, and begins another one on the same memory. What waits is forgotten by the gate.
   void Succeed(size_t workers = 2) {
-    session_.reset();
+    End();
     Create();
     Status recovered = session_->Recover();
     ASSERT_TRUE(recovered.ok()) << recovered.error().message();

@@ -110,10 +110,10 @@ TEST_F(FuseSessionTest, RefusesMoreWorkersThanSlots) {
 }
 
 TEST_F(FuseSessionTest, TellsHowLongAWorkerIsBusy) {
-  Serve(3);
-  EXPECT_EQ(session_->BusySince(), kNever);
   std::atomic<bool> go{false};
   gate_.before = [&](const Request&) { Eventually([&] { return go.load(); }); };
+  Serve(3);
+  EXPECT_EQ(session_->BusySince(), kNever);
   uint64_t unique = client_.SendOpen(kKeyNode);
   EXPECT_TRUE(Eventually([&] { return session_->BusySince() == loop_.Now(); }));
   go = true;

@@ -14,7 +14,7 @@ class FuseTakeoverTest : public SessionTest {
  protected:
   // The successor's world: its own gate, on the memory as it was left.
   void TakeOver(SlotsMemory& memory, FakeGate& gate, size_t workers = 1) {
-    session_.reset();
+    End();
     auto session = FuseSession::Create(OptionsFor(memory, gate));
     ASSERT_TRUE(session.ok()) << session.error().message();
     session_ = std::move(session).value();
@@ -86,7 +86,7 @@ TEST_F(FuseTakeoverTest, AnInitThatWasReadAndNotAnsweredIsAnswered) {
     EXPECT_EQ(client_.Wait(unique).error, 0);
     EXPECT_TRUE(client_.Wait(unique).As<fuse_init_out>().flags & FUSE_PARALLEL_DIROPS);
     EXPECT_EQ(client_.GetAttributes(kRootId).error, 0);
-    session_.reset();
+    End();
     EXPECT_EQ(client_.replies_to(unique), recorded ? 2u : 1u);
   }
 }
@@ -159,7 +159,7 @@ TEST_F(FuseTakeoverTest, WaitingRequestsGoOnWaiting) {
   TakeOver(memory_, fourth);
   EXPECT_THAT(fourth.requests(), IsEmpty());
   EXPECT_EQ(client_.replies_to(open), 1u);
-  session_.reset();
+  End();
 }
 
 TEST_F(FuseTakeoverTest, ASuccessorsWaiterIsAnsweredLater) {
@@ -184,7 +184,7 @@ TEST_F(FuseTakeoverTest, AParkedRequestWhoseSlotIsStillLiveIsRunOnce) {
   EXPECT_EQ(successor_.requests().size(), 1u);
   EXPECT_TRUE(successor_.Complete(unique));
   EXPECT_EQ(client_.Wait(unique).error, 0);
-  session_.reset();
+  End();
   EXPECT_EQ(client_.replies_to(unique), 1u);
 }
 
@@ -238,7 +238,7 @@ TEST_F(FuseTakeoverTest, ARequestThatEndsEveryProcessIsGivenUp) {
     };
     doomed.mode = FakeGate::Mode::kWait;
     TakeOver(memory_, doomed, 0);
-    session_.reset();
+    End();
     EXPECT_THAT(reached, ElementsAre(in_record, in_slot)) << "death " << death;
     memory_.CopyFrom(crashed);
   }
@@ -266,7 +266,7 @@ TEST_F(FuseTakeoverTest, AReplyThatReachesNobodyFreesTheHandleButNotInAReplay) {
 
 TEST_F(FuseTakeoverTest, RefusesMemoryOfAnotherLayout) {
   Prepare();
-  session_.reset();
+  End();
   SlotsMemory other;
   other.CopyFrom(memory_);
   other.bytes()[8] = std::byte{99};  // the layout version
