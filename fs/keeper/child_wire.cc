@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "fs/base/codec.h"
 
@@ -121,9 +122,10 @@ Result<std::optional<ChildMessage>> ReceiveChildMessage(int socket) {
   header.msg_control = &control;
   header.msg_controllen = sizeof control;
   ssize_t received;
+  bool reset = false;  // told once, before the last words, when the other side died with messages unread
   do {
     received = recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  } while (received < 0 && errno == EINTR);
+  } while (received < 0 && (errno == EINTR || (errno == ECONNRESET && !std::exchange(reset, true))));
   if (received < 0) {
     if (errno == EAGAIN) return std::optional<ChildMessage>();
     return SocketError(errno);

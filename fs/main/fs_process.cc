@@ -15,11 +15,13 @@
 #include "fs/base/strings.h"
 #include "fs/caller/caller.h"
 #include "fs/config/config_codec.h"
+#include "fs/control/server.h"
 #include "fs/fuse/session.h"
 #include "fs/keeper/keeper.h"
 #include "fs/keeper/memory_files.h"
 #include "fs/main/audit_feed.h"
 #include "fs/main/child_runtime.h"
+#include "fs/main/control_view.h"
 #include "fs/secrets/secret_gate.h"
 
 namespace leasefs {
@@ -42,13 +44,15 @@ size_t ReaderCount() {
 // may be waiting in the gate.
 class FsProcess {
  public:
-  explicit FsProcess(const Arguments& arguments) : generation_(arguments.generation), groups_(kCallerProcfs) {}
+  explicit FsProcess(const Arguments& arguments)
+      : peer_group_(arguments.peer_group), generation_(arguments.generation), groups_(kCallerProcfs) {}
 
   Status Prepare();
   Status Serve();
 
  private:
   Status MakeGate();
+  Status MakeControl();
   void OnMessage(ChildMessage message);
   void OnPing(uint64_t number);
   void OnConfig(const ChildMessage& message);
@@ -58,6 +62,7 @@ class FsProcess {
   void Drain(BootTime until);
   [[noreturn]] void End(ExitStatus status);
 
+  const gid_t peer_group_;
   uint64_t generation_;
   Config config_;
   SecretBuffer state_key_;
@@ -69,6 +74,8 @@ class FsProcess {
   std::unique_ptr<AuditFeed> audit_;
   std::unique_ptr<FuseSession> session_;
   std::unique_ptr<KeeperLink> keeper_;
+  std::unique_ptr<ControlView> control_view_;
+  std::unique_ptr<control::ControlServer> control_;
   bool stopping_ = false;
 };
 
@@ -116,9 +123,22 @@ Status FsProcess::Serve() {
   LEASEFS_ASSIGN_OR_RETURN(session, FuseSession::Create({kFuseDevice, slots, *loop_, *gate_, notifier_, on_over}));
   session_ = std::move(session);
   LEASEFS_RETURN_IF_ERROR(session_->Recover());
+  LEASEFS_RETURN_IF_ERROR(MakeControl());
   LEASEFS_RETURN_IF_ERROR(session_->Start(ReaderCount()));
   keeper_->Send(ChildMessageType::kReady);
   loop_->Run();
+  return Ok();
+}
+
+Status FsProcess::MakeControl() {
+  auto request_reload = [this](uint64_t number) { keeper_->Send(ChildMessageType::kReloadRequest, number); };
+  control_view_ = std::make_unique<ControlView>(
+      ControlView::Parts{*loop_, config_, *gate_, *ring_, *audit_, *session_, request_reload});
+  control::ServerOptions options;
+  options.group = peer_group_;
+  LEASEFS_ASSIGN_OR_RETURN(server,
+                           control::ControlServer::Create(*loop_, UniqueFd(kListener), *control_view_, options));
+  control_ = std::move(server);
   return Ok();
 }
 
@@ -135,6 +155,7 @@ void FsProcess::OnMessage(ChildMessage message) {
     case ChildMessageType::kStop:
       return BeginStop();
     case ChildMessageType::kReloadResult:
+      if (control_view_) control_view_->OnReloadResult(message.number, message.text, generation_);
       return;
     case ChildMessageType::kReady:
     case ChildMessageType::kPong:

@@ -1,4 +1,5 @@
-// A store process: user leasefs-backend, no capability, no network. Holds one store's key and answers fs and the store's own socket.
+// A store process: user leasefs-backend, no capability, no network. Holds one store's key and answers fs and the
+// store's own socket.
 #pragma once
 
 #include "fs/main/arguments.h"

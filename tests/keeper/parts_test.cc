@@ -45,6 +45,17 @@ TEST(ChildWireTest, NoticesThatTheOtherSideIsGone) {
             ErrorKind::kUnreachable);
 }
 
+TEST(ChildWireTest, HearsTheLastWordsOfOneThatDiedWithMessagesUnread) {
+  auto [a, b] = Pair();
+  ASSERT_TRUE(SendChildMessage(b.get(), ChildMessage::Make(ChildMessageType::kPing)).ok());
+  ASSERT_TRUE(SendChildMessage(a.get(), ChildMessage::Make(ChildMessageType::kStatus, 0, "why")).ok());
+  a.Reset();
+  auto received = ReceiveChildMessage(b.get());
+  ASSERT_TRUE(received.ok() && received->has_value());
+  EXPECT_EQ((*received)->text, "why");
+  EXPECT_EQ(ReceiveChildMessage(b.get()).error().kind(), ErrorKind::kUnreachable);
+}
+
 TEST(ChildWireTest, NeverBlocksOnAPeerThatDoesNotRead) {
   auto [a, b] = Pair();
   Status sent = Ok();
