@@ -112,6 +112,8 @@ TEST_F(FuseWaitingTest, WhenAllRecordsAreTakenTheNextIsBusyAndReleaseStillWorks)
   client_.Interrupt(first);
   EXPECT_EQ(client_.Wait(first).error, EINTR);
   EXPECT_EQ(session_->counters().park_refused, 1u);
+  // A record is freed after its reply: else a crash in between would lose the request.
+  EXPECT_TRUE(Eventually([&] { return session_->counters().parked < RequestSlots::kParkedRecords; }));
   uint64_t next = client_.SendOpen(kKeyNode);
   EXPECT_TRUE(Eventually([&] { return gate_.Waits(next); })) << "the record is free again";
   // All of them survive.
