@@ -30,7 +30,7 @@ struct SinkMark {
   uint64_t position = 0;  // the first record that is not wholly in the sink
   uint64_t device = 0;    // of the file; 0 for sinks that are no file
   uint64_t inode = 0;
-  uint64_t offset = 0;    // regular file: its size where that line begins; else: bytes of it already written
+  uint64_t offset = 0;  // regular file: its size where that line begins; else: bytes of it written
 };
 enum class SinkId : uint8_t { kFile, kSyslog };
 inline constexpr size_t kSinkIds = 2;
