@@ -1,7 +1,7 @@
 // Result<T>: a value, or an Error that says what kind of failure it was and, in words for a person, where.
 //
 // Nothing in leasefs throws. A function that can fail returns Result; context is added on the way up with
-// Error::Context(), and only the outermost layer turns the kind into an errno (fs/fuse/errno_map.h) or an exit code.
+// Error::Context(), and only the outermost layer turns the kind into an errno (fs/base/errno_map.h) or an exit code.
 #pragma once
 
 #include <cstdlib>
