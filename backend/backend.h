@@ -1,5 +1,5 @@
-// Backend: a place secrets come from. One small interface; single flight, freshness, the negative cache and the protocol with fs
-// are written once, above it (backend/server.h). A new backend writes only its own protocol.
+// Backend: a place secrets come from. One small interface; single flight, freshness, the negative cache and the
+// protocol with fs are written once, above it (backend/server.h). A new backend writes only its own protocol.
 //
 // Used on the loop's thread only. Every callback comes exactly once, from the loop or before the call returns.
 #pragma once
@@ -26,8 +26,8 @@ class Backend {
   using ListReply = std::function<void(Result<std::vector<protocol::Entry>>)>;
   using ReadReply = std::function<void(Result<SecretVersion>)>;
 
-  // What the backend says by itself. Set once, before use. A backend that pushes changes calls on_changed and on_entry in the same
-  // turn of the loop in which Generation() rises.
+  // What the backend says by itself. Set once, before use. A backend that pushes changes calls on_changed and on_entry
+  // in the same turn of the loop in which Generation() rises.
   struct Events {
     std::function<void(const std::string& secret)> on_changed;       // a new version, or gone
     std::function<void(const std::string& directory, const protocol::Entry& entry, bool present)> on_entry;

@@ -1,9 +1,10 @@
-// What fs and a backend process say to each other, over a FrameConnection. (DESIGN: "The backend decides what is current; fs
-// decides who may read it and when it appears.") The backend never learns who the caller is; fs never sees a token.
+// What fs and a backend process say to each other, over a FrameConnection. (DESIGN: "The backend decides what is
+// current; fs decides who may read it and when it appears.") The backend never learns who the caller is; fs never sees
+// a token.
 //
-// Every struct has Encode() and a static Decode() that refuses whatever Encode cannot have made: a range, a length, an enum
-// member, bytes left over. Both ends decode strictly and close the connection on the first violation.
-// One answer answers every Want, Refresh or List of its path so far, and is no older than any Changed before it. A Changed or
+// Every struct has Encode() and a static Decode() that refuses whatever Encode cannot have made: a range, a length, an
+// enum member, bytes left over. Both ends decode strictly and close the connection on the first violation. One answer
+// answers every Want, Refresh or List of its path so far, and is no older than any Changed before it. A Changed or
 // EntryChanged of something that fs does not hold is no violation; it is Applied like any other.
 #pragma once
 
@@ -23,17 +24,17 @@ enum class FrameType : uint16_t {
   // fs -> backend
   kHello = 1, kList = 2, kWant = 3, kIdle = 4, kRefresh = 5, kApplied = 6, kStop = 7, kRecorded = 8,
   // backend -> fs
-  kWelcome = 64, kEntries = 65, kEntryChanged = 66, kPublished = 67, kUnchanged = 68, kChanged = 69, kFailed = 70, kHealth = 71,
-  kRecord = 72,
+  kWelcome = 64, kEntries = 65, kEntryChanged = 66, kPublished = 67, kUnchanged = 68, kChanged = 69, kFailed = 70,
+  kHealth = 71, kRecord = 72,
 };
 
 // ---- fs -> backend ----
 
-// First frame of a connection. `generation` is the last one that fs was told of (0: none), by any frame that carries one and that
-// fs has dealt with. The answer is Welcome; then, for every secret that changed since, EntryChanged for the folders above it and the
-// keys it has, and one Changed (keys that went meanwhile are seen by listing or wanting it); when the backend cannot know,
-// Welcome.everything_changed. With a generation fs is told of every name from then on, since the backend cannot know which
-// directories it has listed.
+// First frame of a connection. `generation` is the last one that fs was told of (0: none), by any frame that carries
+// one and that fs has dealt with. The answer is Welcome; then, for every secret that changed since, EntryChanged for
+// the folders above it and the keys it has, and one Changed (keys that went meanwhile are seen by listing or wanting
+// it); when the backend cannot know, Welcome.everything_changed. With a generation fs is told of every name from then
+// on, since the backend cannot know which directories it has listed.
 struct Hello {
   static constexpr FrameType kType = FrameType::kHello;
   uint32_t protocol = kProtocolVersion;
@@ -48,8 +49,8 @@ struct List {
   SecretBuffer Encode() const;
   static Result<List> Decode(std::span<const std::byte> payload);
 };
-// The current version of a secret. Answered by Published, Unchanged (it is `known_version`) or Failed. From then on Changed
-// follows for it, until Idle.
+// The current version of a secret. Answered by Published, Unchanged (it is `known_version`) or Failed. From then on
+// Changed follows for it, until Idle.
 struct Want {
   static constexpr FrameType kType = FrameType::kWant;
   std::string secret;
@@ -106,8 +107,8 @@ struct Welcome {
   static Result<Welcome> Decode(std::span<const std::byte> payload);
 };
 
-// The names below `directory`: subfolders (which may be secrets too) and the keys of the secret at this very path. A large
-// listing comes in parts; it is complete with the part that has last = true.
+// The names below `directory`: subfolders (which may be secrets too) and the keys of the secret at this very path. A
+// large listing comes in parts; it is complete with the part that has last = true.
 struct Entries {
   static constexpr FrameType kType = FrameType::kEntries;
   std::string directory;
@@ -136,8 +137,8 @@ struct Published {
   SecretBuffer Encode() const;
   static Result<Published> Decode(std::span<const std::byte> payload);
 };
-// Also comes unasked: the backend asked the source again when the version was no longer fresh, and it is still current. If fs does
-// not hold this version (its Idle crossed the answer), it means nothing.
+// Also comes unasked: the backend asked the source again when the version was no longer fresh, and it is still current.
+// If fs does not hold this version (its Idle crossed the answer), it means nothing.
 struct Unchanged {
   static constexpr FrameType kType = FrameType::kUnchanged;
   std::string secret;
@@ -146,7 +147,8 @@ struct Unchanged {
   SecretBuffer Encode() const;
   static Result<Unchanged> Decode(std::span<const std::byte> payload);
 };
-// A secret, wanted or not, has a new version or is gone: what fs holds is not current any more. The value follows on Want.
+// A secret, wanted or not, has a new version or is gone: what fs holds is not current any more. The value follows on
+// Want.
 struct Changed {
   static constexpr FrameType kType = FrameType::kChanged;
   uint64_t sequence = 0;
@@ -155,9 +157,10 @@ struct Changed {
   SecretBuffer Encode() const;
   static Result<Changed> Decode(std::span<const std::byte> payload);
 };
-// List, Want or Refresh of `path` failed. kNotFound, kDenied, kRevoked, kExpired are answers: a value that fs holds goes at once.
-// kUnreachable and kRemote are outages: a value is served until stale_until. kLocked: the store has no key; known values go on.
-// Beside these: kLoginRefused, kTooLarge, kNoMemory, kInternal. Any other kind is encoded as kRemote.
+// List, Want or Refresh of `path` failed. kNotFound, kDenied, kRevoked, kExpired are answers: a value that fs holds
+// goes at once. kUnreachable and kRemote are outages: a value is served until stale_until. kLocked: the store has no
+// key; known values go on. Beside these: kLoginRefused, kTooLarge, kNoMemory, kInternal. Any other kind is encoded as
+// kRemote.
 struct Failed {
   static constexpr FrameType kType = FrameType::kFailed;
   enum class What : uint8_t { kDirectory, kSecret };
@@ -169,8 +172,8 @@ struct Failed {
   SecretBuffer Encode() const;
   static Result<Failed> Decode(std::span<const std::byte> payload);
 };
-// After Welcome, when the state changes, and when everything up to a new generation has been told. With kUp after another state
-// no retry_at holds any more.
+// After Welcome, when the state changes, and when everything up to a new generation has been told. With kUp after
+// another state no retry_at holds any more.
 struct Health {
   static constexpr FrameType kType = FrameType::kHealth;
   HealthState state = HealthState::kUp;

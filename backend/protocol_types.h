@@ -1,7 +1,7 @@
 // What the frames between fs and a backend carry: names, fields, freshness. See protocol.h.
 //
-// Paths are backend paths: components joined by '/', no leading or trailing '/', the root is ""; no component is empty, "." or "..".
-// Key names are raw bytes; the mount's escaping (S4) is fs's business.
+// Paths are backend paths: components joined by '/', no leading or trailing '/', the root is ""; no component is empty,
+// "." or "..". Key names are raw bytes; the mount's escaping (S4) is fs's business.
 #pragma once
 
 #include <cstddef>
