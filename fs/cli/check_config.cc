@@ -25,15 +25,18 @@ Finished RunCheckConfig(Context& context, const Arguments& arguments) {
   if (context.settings.json) {
     JsonWriter writer;
     writer.BeginObject().Text("file", path).Bool("ok", true).Number("backends", config.value().backends.size());
-    writer.Number("trees", config.value().trees.size()).Number("rules", config.value().rules.size()).BeginArray("warnings");
+    writer.Number("trees", config.value().trees.size())
+        .Number("rules", config.value().rules.size())
+        .BeginArray("warnings");
     for (const std::string& warning : config.value().warnings) writer.Text("", warning);
     context.console.Data(std::move(writer.EndArray().EndObject()).Take());
     return Finish();
   }
   for (const std::string& warning : config.value().warnings) context.console.Warning(warning);
   if (!context.console.quiet()) {
-    context.console.Data(StrCat(Printable(path, 1000), ": good: ", Count(config.value().backends.size(), "backend"), ", ",
-                                Count(config.value().trees.size(), "tree"), ", ", Count(config.value().rules.size(), "rule"), ", ",
+    context.console.Data(StrCat(Printable(path, 1000), ": good: ", Count(config.value().backends.size(), "backend"),
+                                ", ", Count(config.value().trees.size(), "tree"), ", ",
+                                Count(config.value().rules.size(), "rule"), ", ",
                                 Count(config.value().warnings.size(), "warning"), '\n'));
   }
   return Finish();
@@ -47,8 +50,10 @@ const VerbSpec kCheckConfig = {
     .group = "",
     .name = "check-config",
     .summary = "read the configuration and say what is wrong with it",
-    .details = "Without FILE: the file that --config names. All problems are shown, each with file, line and column. Exit status 0 or 78. The daemon need "
-               "not run; `leasefs reload` makes it take over a good configuration.",
+    .details =
+        "Without FILE: the file that --config names. All problems are shown, each with file, line and column. Exit "
+        "status 0 or 78. The daemon need "
+        "not run; `leasefs reload` makes it take over a good configuration.",
     .positionals = kPositionals,
     .options = {},
     .run = RunCheckConfig,

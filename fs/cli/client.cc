@@ -13,7 +13,8 @@
 namespace leasefs::cli {
 namespace {
 
-constexpr std::string_view kStartIt = "start it: `systemctl start leasefs`, or `leasefsd` in the foreground to see why it stops";
+constexpr std::string_view kStartIt =
+    "start it: `systemctl start leasefs`, or `leasefsd` in the foreground to see why it stops";
 constexpr std::string_view kJoinGroup = "become root, or a member of the group that the configuration names (leasefs)";
 
 Failure Unreachable(std::string message, std::string_view hint) {
@@ -21,7 +22,8 @@ Failure Unreachable(std::string message, std::string_view hint) {
 }
 
 timeval ToTimeval(std::chrono::milliseconds time) {
-  return {.tv_sec = static_cast<time_t>(time.count() / 1000), .tv_usec = static_cast<suseconds_t>(time.count() % 1000 * 1000)};
+  return {.tv_sec = static_cast<time_t>(time.count() / 1000),
+          .tv_usec = static_cast<suseconds_t>(time.count() % 1000 * 1000)};
 }
 
 void SetTimeout(int socket, int option, std::chrono::milliseconds time) {
@@ -41,7 +43,8 @@ Failure NotConnected(const std::string& path, int error_number) {
     case EPERM:
       return Unreachable(message + "not allowed", kJoinGroup);
     case EAGAIN:
-      return Unreachable(message + "it takes no more connections", "wait a moment; if that lasts, `systemctl restart leasefs`");
+      return Unreachable(message + "it takes no more connections",
+                         "wait a moment; if that lasts, `systemctl restart leasefs`");
     default:
       return Unreachable(message + std::strerror(error_number), kStartIt);
   }
@@ -53,7 +56,8 @@ Outcome<Client> Client::Connect(const std::string& socket_path, const ClientTime
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket_path.size() >= sizeof address.sun_path) {
-    return UsageFailure(StrCat(socket_path, " is too long for a socket"), "choose a shorter run_directory: at most 80 bytes");
+    return UsageFailure(StrCat(socket_path, " is too long for a socket"),
+                        "choose a shorter run_directory: at most 80 bytes");
   }
   std::memcpy(address.sun_path, socket_path.data(), socket_path.size());
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -69,7 +73,8 @@ Outcome<Client> Client::Connect(const std::string& socket_path, const ClientTime
 }
 
 Failure Client::Lost(std::string_view what) const {
-  return Unreachable(StrCat("the daemon at ", path_, ' ', what), "see why: `journalctl -u leasefs`; whether a change took place: `leasefs history`");
+  return Unreachable(StrCat("the daemon at ", path_, ' ', what),
+                     "see why: `journalctl -u leasefs`; whether a change took place: `leasefs history`");
 }
 
 Finished Client::Send(uint16_t type, const SecretBuffer& payload) {
@@ -112,20 +117,23 @@ Outcome<Client::Frame> Client::Receive(size_t max_payload) {
   const uint32_t size = at(0) | at(1) << 8 | at(2) << 16 | at(3) << 24;
   const auto type = static_cast<uint16_t>(at(4) | at(5) << 8);
   if (type == 0 || at(6) != 0 || at(7) != 0) return Lost("answers what is not an answer (is it leasefsd?)");
-  if (size > max_payload) return Lost(StrCat("announces an answer of ", size, " bytes, more than the ", max_payload, " that are allowed"));
+  if (size > max_payload)
+    return Lost(StrCat("announces an answer of ", size, " bytes, more than the ", max_payload, " that are allowed"));
   Frame frame{type, SecretBuffer(size)};
   if (size > 0) LEASEFS_RETURN_IF_ERROR(ReadAll(frame.payload.ExposeMutable(), false));
   return frame;
 }
 
-Outcome<std::string> AskControl(const std::string& socket_path, const control::ControlRequest& request, const ClientTimes& times) {
+Outcome<std::string> AskControl(const std::string& socket_path, const control::ControlRequest& request,
+                                const ClientTimes& times) {
   LEASEFS_ASSIGN_OR_RETURN(client, Client::Connect(socket_path, times));
   LEASEFS_RETURN_IF_ERROR(client.Send(control::kRequestFrame, request.Encode()));
   LEASEFS_ASSIGN_OR_RETURN(frame, client.Receive(control::kMaxControlPayload));
   auto reply = control::ControlReply::Decode(frame.payload.Expose());
   if (frame.type != control::kReplyFrame || !reply.ok()) {
-    return Failure{Exit::kDaemon, "remote", "the daemon's answer cannot be read",
-                   "are leasefs and leasefsd of one version? `leasefs version` tells; restart the daemon after an upgrade"};
+    return Failure{
+        Exit::kDaemon, "remote", "the daemon's answer cannot be read",
+        "are leasefs and leasefsd of one version? `leasefs version` tells; restart the daemon after an upgrade"};
   }
   if (reply->error) return FromDaemon(*reply->error);
   return std::move(reply->json);
@@ -143,8 +151,9 @@ Outcome<store_admin::AdminReply> AskStore(const std::string& socket_path, const 
     }
     auto reply = store_admin::AdminReply::Decode(frame.payload.Expose());
     if (frame.type != store_admin::kReplyFrame || !reply.ok()) {
-      return Failure{Exit::kDaemon, "remote", "the store's answer cannot be read",
-                     "are leasefs and leasefsd of one version? `leasefs version` tells; restart the daemon after an upgrade"};
+      return Failure{
+          Exit::kDaemon, "remote", "the store's answer cannot be read",
+          "are leasefs and leasefsd of one version? `leasefs version` tells; restart the daemon after an upgrade"};
     }
     if (reply->error) return FromDaemon(*reply->error);
     return std::move(reply).value();

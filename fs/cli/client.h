@@ -1,6 +1,8 @@
-// The command's side of the daemon's sockets: connect, one request frame, one reply. Blocking, with bounds on time and size.
+// The command's side of the daemon's sockets: connect, one request frame, one reply. Blocking, with bounds on time and
+// size.
 //
-// SECURITY: whatever comes from the other end is data to be checked; a reply that is too long, cut or not a reply is an error.
+// SECURITY: whatever comes from the other end is data to be checked; a reply that is too long, cut or not a reply is an
+// error.
 #pragma once
 
 #include <chrono>
@@ -36,7 +38,8 @@ class Client {
   Outcome<Frame> Receive(size_t max_payload);
 
  private:
-  Client(UniqueFd socket, std::string path, ClientTimes times) : socket_(std::move(socket)), path_(std::move(path)), times_(times) {}
+  Client(UniqueFd socket, std::string path, ClientTimes times)
+      : socket_(std::move(socket)), path_(std::move(path)), times_(times) {}
   Finished ReadAll(std::span<std::byte> bytes, bool first);
   Failure Lost(std::string_view what) const;
 
@@ -46,7 +49,8 @@ class Client {
 };
 
 // One verb of the control socket; the reply's JSON.
-Outcome<std::string> AskControl(const std::string& socket_path, const control::ControlRequest& request, const ClientTimes& times = {});
+Outcome<std::string> AskControl(const std::string& socket_path, const control::ControlRequest& request,
+                                const ClientTimes& times = {});
 
 // One verb of a store's socket. `on_data` gets the parts of a backup; without it such a part is an error.
 using OnData = std::function<Finished(std::span<const std::byte>)>;

@@ -12,7 +12,9 @@
 namespace leasefs::cli {
 namespace {
 
-bool IsSet(const std::optional<std::string>& value) { return value && !value->empty(); }
+bool IsSet(const std::optional<std::string>& value) {
+  return value && !value->empty();
+}
 
 size_t TerminalWidth(int fd, const Environment& environment) {
   size_t columns = 0;
@@ -56,9 +58,15 @@ void Console::Write(int fd, std::span<const std::byte> bytes) {
   }
 }
 
-void Console::Data(std::string_view text) { Write(descriptors_.out, std::as_bytes(std::span(text))); }
-void Console::Data(const SecretBuffer& bytes) { Write(descriptors_.out, bytes.Expose()); }
-void Console::RawWords(std::string_view text) { Write(descriptors_.err, std::as_bytes(std::span(text))); }
+void Console::Data(std::string_view text) {
+  Write(descriptors_.out, std::as_bytes(std::span(text)));
+}
+void Console::Data(const SecretBuffer& bytes) {
+  Write(descriptors_.out, bytes.Expose());
+}
+void Console::RawWords(std::string_view text) {
+  Write(descriptors_.err, std::as_bytes(std::span(text)));
+}
 
 void Console::Words(std::string_view line) {
   if (!quiet_) RawWords(StrCat(line, '\n'));
@@ -82,16 +90,26 @@ void Console::Report(const Failure& failure, bool json) {
   RawWords(text);
 }
 
-std::string Console::Toned(Tone tone, std::string_view text) const { return TonedFor(out_terminal_, tone, text); }
+std::string Console::Toned(Tone tone, std::string_view text) const {
+  return TonedFor(out_terminal_, tone, text);
+}
 
 std::string Console::TonedFor(bool wanted, Tone tone, std::string_view text) const {
   if (!color_ || !(wanted || color_forced_)) return std::string(text);
   std::string_view code;
   switch (tone) {
-    case Tone::kGood: code = "32"; break;
-    case Tone::kUneasy: code = "33"; break;
-    case Tone::kBad: code = "31"; break;
-    case Tone::kStrong: code = "1"; break;
+    case Tone::kGood:
+      code = "32";
+      break;
+    case Tone::kUneasy:
+      code = "33";
+      break;
+    case Tone::kBad:
+      code = "31";
+      break;
+    case Tone::kStrong:
+      code = "1";
+      break;
   }
   return StrCat("\033[", code, 'm', text, "\033[0m");
 }

@@ -1,7 +1,7 @@
 // Console: where a verb's data and words go, and what is known about the terminal. One per run, one thread.
 //
-// Data goes to standard output, words to standard error. A write that fails is remembered and becomes the exit status, since a
-// truncated answer must not look like a whole one.
+// Data goes to standard output, words to standard error. A write that fails is remembered and becomes the exit status,
+// since a truncated answer must not look like a whole one.
 #pragma once
 
 #include <functional>

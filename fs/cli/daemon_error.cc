@@ -6,16 +6,26 @@ namespace {
 // One hint for each kind of error, for when the daemon's own words do not say it.
 std::string HintFor(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::kDenied: return "this needs root: run it with sudo";
-    case ErrorKind::kNotFound: return "`leasefs ls` shows what a store has, `leasefs status` which trees are mounted";
-    case ErrorKind::kLocked: return "`leasefs store unlock` opens the store with its passphrase, else see its key in the configuration";
-    case ErrorKind::kTooLarge: return "split the value, or raise limits.value in the configuration (at most 4MiB)";
-    case ErrorKind::kRemote: return "the store may be damaged: `leasefs store status` and `journalctl -u leasefs` say more";
-    case ErrorKind::kUnreachable: return "the daemon is busy or a part of it is starting: try again, then see `leasefs status`";
-    case ErrorKind::kBusy: return "try again in a moment";
-    case ErrorKind::kNoMemory: return "raise limits.memory in the configuration";
-    case ErrorKind::kInternal: return "`journalctl -u leasefs` says more; is the disk full?";
-    case ErrorKind::kInvalid: return "correct it and try again; `leasefs help` says what a verb takes";
+    case ErrorKind::kDenied:
+      return "this needs root: run it with sudo";
+    case ErrorKind::kNotFound:
+      return "`leasefs ls` shows what a store has, `leasefs status` which trees are mounted";
+    case ErrorKind::kLocked:
+      return "`leasefs store unlock` opens the store with its passphrase, else see its key in the configuration";
+    case ErrorKind::kTooLarge:
+      return "split the value, or raise limits.value in the configuration (at most 4MiB)";
+    case ErrorKind::kRemote:
+      return "the store may be damaged: `leasefs store status` and `journalctl -u leasefs` say more";
+    case ErrorKind::kUnreachable:
+      return "the daemon is busy or a part of it is starting: try again, then see `leasefs status`";
+    case ErrorKind::kBusy:
+      return "try again in a moment";
+    case ErrorKind::kNoMemory:
+      return "raise limits.memory in the configuration";
+    case ErrorKind::kInternal:
+      return "`journalctl -u leasefs` says more; is the disk full?";
+    case ErrorKind::kInvalid:
+      return "correct it and try again; `leasefs help` says what a verb takes";
     case ErrorKind::kReadOnly:
     case ErrorKind::kExpired:
     case ErrorKind::kRevoked:
@@ -24,7 +34,8 @@ std::string HintFor(ErrorKind kind) {
     case ErrorKind::kIsDirectory:
     case ErrorKind::kNotDirectory:
     case ErrorKind::kNoAttribute:
-    case ErrorKind::kStale: return "`leasefs status` shows the state of the daemon and its backends";
+    case ErrorKind::kStale:
+      return "`leasefs status` shows the state of the daemon and its backends";
   }
   return "`leasefs status` shows the state of the daemon";
 }

@@ -10,8 +10,12 @@
 namespace leasefs::cli {
 namespace {
 
-bool IsNameStart(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_'; }
-bool IsNamePart(char c) { return IsNameStart(c) || (c >= '0' && c <= '9') || c == '.' || c == '-'; }
+bool IsNameStart(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
+}
+bool IsNamePart(char c) {
+  return IsNameStart(c) || (c >= '0' && c <= '9') || c == '.' || c == '-';
+}
 
 constexpr std::string_view kExpansion =
     "variables are not expanded: put the value in single quotes if it is meant as it is written";
@@ -22,7 +26,8 @@ class DotenvReader {
 
   Result<std::vector<protocol::Field>> Read() {
     if (text_.starts_with("\xEF\xBB\xBF")) at_ = 3;
-    if (const size_t nul = text_.find('\0'); nul != text_.npos) return Bad(nul, "a NUL byte, which an environment cannot hold");
+    if (const size_t nul = text_.find('\0'); nul != text_.npos)
+      return Bad(nul, "a NUL byte, which an environment cannot hold");
     for (SkipBlank(); at_ < text_.size(); SkipBlank()) LEASEFS_RETURN_IF_ERROR(ReadLine());
     return std::move(fields_);
   }
@@ -126,7 +131,8 @@ class DotenvReader {
         continue;
       }
       const std::optional<char> meant = Escape(at_ < text_.size() ? text_[at_] : '\0');
-      if (!meant) return Bad(stop, "only \\n \\r \\t \\\\ \\\" \\$ and \\` have a meaning here: write \\\\ for a backslash");
+      if (!meant)
+        return Bad(stop, "only \\n \\r \\t \\\\ \\\" \\$ and \\` have a meaning here: write \\\\ for a backslash");
       value.Append(std::string_view(&*meant, 1));
       ++at_;
     }
@@ -134,14 +140,19 @@ class DotenvReader {
 
   static std::optional<char> Escape(char c) {
     switch (c) {
-      case 'n': return '\n';
-      case 'r': return '\r';
-      case 't': return '\t';
+      case 'n':
+        return '\n';
+      case 'r':
+        return '\r';
+      case 't':
+        return '\t';
       case '\\':
       case '"':
       case '$':
-      case '`': return c;
-      default: return std::nullopt;
+      case '`':
+        return c;
+      default:
+        return std::nullopt;
     }
   }
 

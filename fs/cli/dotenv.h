@@ -5,8 +5,8 @@
 //   export NAME='as it is'     nothing has a meaning, may span lines
 //   NAME="with \n \r \t \\ \" \$ and \`"   may span lines
 //
-// Variables are never expanded: "$NAME", "${" and "$(" outside single quotes are errors, since some readers would put something else
-// there. So are a name that comes twice and, in double quotes, a backslash before anything else.
+// Variables are never expanded: "$NAME", "${" and "$(" outside single quotes are errors, since some readers would put
+// something else there. So are a name that comes twice and, in double quotes, a backslash before anything else.
 #pragma once
 
 #include <string>

@@ -19,7 +19,8 @@ Outcome<Account> FindAccount(const std::string& name) {
   getpwnam_r(name.c_str(), &entry, memory.data(), memory.size(), &found);
   if (found != nullptr) return Account{name, found->pw_uid, found->pw_gid};
   return Failure{Exit::kLocal, "not_found", StrCat("there is no user '", Printable(name, 60), '\''),
-                 "systemd-sysusers makes it (the package's sysusers file), or adduser --system; or set backend_user in the configuration"};
+                 "systemd-sysusers makes it (the package's sysusers file), or adduser --system; or set backend_user in "
+                 "the configuration"};
 }
 
 Result<EffectiveUser> EffectiveUser::Become(const Account& account) {

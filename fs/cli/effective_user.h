@@ -22,7 +22,8 @@ Outcome<Account> FindAccount(const std::string& name);
 class EffectiveUser {
  public:
   static Result<EffectiveUser> Become(const Account& account);
-  EffectiveUser(EffectiveUser&& other) noexcept : active_(std::exchange(other.active_, false)), groups_(std::move(other.groups_)) {}
+  EffectiveUser(EffectiveUser&& other) noexcept
+      : active_(std::exchange(other.active_, false)), groups_(std::move(other.groups_)) {}
   EffectiveUser& operator=(EffectiveUser&&) = delete;
   ~EffectiveUser();
 

@@ -28,8 +28,9 @@ struct Failure {
 template <class T>
 class [[nodiscard]] Outcome {
  public:
-  Outcome(T value) : state_(std::in_place_index<0>, std::move(value)) {}          // NOLINT(google-explicit-constructor)
-  Outcome(Failure failure) : state_(std::in_place_index<1>, std::move(failure)) {}  // NOLINT(google-explicit-constructor)
+  Outcome(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Outcome(Failure failure)
+      : state_(std::in_place_index<1>, std::move(failure)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return state_.index() == 0; }
   T& value() { return *Check(std::get_if<0>(&state_)); }
@@ -47,7 +48,9 @@ class [[nodiscard]] Outcome {
   std::variant<T, Failure> state_;
 };
 using Finished = Outcome<Done>;
-inline Finished Finish() { return Done{}; }
+inline Finished Finish() {
+  return Done{};
+}
 
 inline Failure UsageFailure(std::string message, std::string hint) {
   return {Exit::kLocal, "usage", std::move(message), std::move(hint)};

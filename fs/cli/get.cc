@@ -25,7 +25,8 @@ bool HasControls(std::string_view text) {
 Finished ShowValue(Context& context, const protocol::Field& field, bool reveal) {
   Console& console = context.console;
   if (field.too_large) {
-    return Failure{Exit::kDaemon, "too_large", StrCat(Printable(field.key), " is larger than limits.value"), "raise limits.value in the configuration"};
+    return Failure{Exit::kDaemon, "too_large", StrCat(Printable(field.key), " is larger than limits.value"),
+                   "raise limits.value in the configuration"};
   }
   if (!console.out_is_terminal()) {
     console.Data(field.value);
@@ -60,7 +61,8 @@ void ShowJson(Context& context, const Place& place, const AdminReply& reply, boo
 }
 
 void ShowKeys(Context& context, const Place& place, const AdminReply& reply) {
-  context.console.Words(StrCat(Printable(place.Name(), 4200), "  version ", reply.versions.empty() ? 0 : reply.versions.front()));
+  context.console.Words(
+      StrCat(Printable(place.Name(), 4200), "  version ", reply.versions.empty() ? 0 : reply.versions.front()));
   Table table({"KEY", "SIZE"});
   for (const protocol::Field& field : reply.fields) {
     table.Add({field.key, field.too_large ? "too large" : ShowBytes(field.value.size())});
@@ -94,7 +96,8 @@ Finished RunGet(Context& context, const Arguments& arguments) {
     return Finish();
   }
   if (reply.fields.size() != 1 || reply.fields[0].key != key) {
-    return Failure{Exit::kDaemon, "not_found", StrCat("there is no key ", Printable(key), " in ", Printable(place.Name())),
+    return Failure{Exit::kDaemon, "not_found",
+                   StrCat("there is no key ", Printable(key), " in ", Printable(place.Name())),
                    StrCat("`leasefs get ", Printable(place.Name()), "` lists its keys")};
   }
   return ShowValue(context, reply.fields[0], reveal);
@@ -114,10 +117,13 @@ const VerbSpec kGet = {
     .group = "",
     .name = "get",
     .summary = "show the keys of a secret, or one value (root only, recorded)",
-    .details = "With KEY: the value on standard output, byte for byte, nothing added. On a terminal it is masked unless --reveal is given. "
-               "Without KEY: the names and sizes of the keys.\n"
-               "\n"
-               "With -o json values are there only with --reveal: as strings, or in base64 with \"encoding\":\"base64\" where they are not UTF-8.",
+    .details =
+        "With KEY: the value on standard output, byte for byte, nothing added. On a terminal it is masked unless "
+        "--reveal is given. "
+        "Without KEY: the names and sizes of the keys.\n"
+        "\n"
+        "With -o json values are there only with --reveal: as strings, or in base64 with \"encoding\":\"base64\" where "
+        "they are not UTF-8.",
     .positionals = kPositionals,
     .options = kOptions,
     .touches_values = true,

@@ -44,7 +44,8 @@ std::string OptionLines(std::span<const OptionSpec> options, size_t width) {
     std::string left = option.letter == 0 ? "      " : StrCat("  -", option.letter, ", ");
     left += option.name;
     if (!option.argument.empty()) left += StrCat(' ', option.argument);
-    std::string right = Wrapped(option.help, width, kIndent);
+    const std::string right =
+        option.help.empty() ? std::string(kIndent, ' ') + '\n' : Wrapped(option.help, width, kIndent);
     if (left.size() + 2 > kIndent) {
       out += StrCat(left, '\n', right);
     } else {
@@ -67,9 +68,11 @@ Finished RunHelp(Context& context, const Arguments& arguments) {
   }
   std::string of_group;
   for (const VerbSpec* verb : Verbs()) {
-    if (verb->group == name) of_group += StrCat(of_group.empty() ? "" : "\n\n", VerbHelp(*verb, context.console.width()));
+    if (verb->group == name)
+      of_group += StrCat(of_group.empty() ? "" : "\n\n", VerbHelp(*verb, context.console.width()));
   }
-  if (of_group.empty()) return UsageFailure(StrCat("there is no verb '", Printable(name, 60), '\''), "`leasefs help` lists them");
+  if (of_group.empty())
+    return UsageFailure(StrCat("there is no verb '", Printable(name, 60), '\''), "`leasefs help` lists them");
   context.console.Data(of_group);
   return Finish();
 }
@@ -96,7 +99,8 @@ std::string Usage(const VerbSpec& verb) {
     out += positional.required ? StrCat(' ', name) : StrCat(" [", name, ']');
   }
   for (const OptionSpec& option : verb.options) {
-    out += StrCat(" [", option.name, option.argument.empty() ? "" : " ", option.argument, ']', option.repeats ? "..." : "");
+    out += StrCat(" [", option.name, option.argument.empty() ? "" : " ", option.argument, ']',
+                  option.repeats ? "..." : "");
   }
   return out;
 }
@@ -110,9 +114,10 @@ std::string OverviewHelp() {
     out += StrCat("  ", name, std::string(widest - name.size() + 2, ' '), verb->summary, '\n');
   }
   out += StrCat("\noptions everywhere:\n", OptionLines(GlobalOptions(), 100));
-  out += "\n[BACKEND:]PATH names a place in a store; BACKEND: may be left out where there is one store.\n"
-         "A secret is never an argument: KEY=@FILE, KEY=- (standard input), or KEY alone, which asks.\n"
-         "`leasefs help VERB` says more, leasefs(1) everything.\n";
+  out +=
+      "\n[BACKEND:]PATH names a place in a store; BACKEND: may be left out where there is one store.\n"
+      "A secret is never an argument: KEY=@FILE, KEY=- (standard input), or KEY alone, which asks.\n"
+      "`leasefs help VERB` says more, leasefs(1) everything.\n";
   return out;
 }
 

@@ -25,7 +25,8 @@ std::string ShowKeys(const VersionInfo& info) {
   static constexpr size_t kShown = 8;
   std::string text;
   for (size_t i = 0; i < info.keys.size() && i < kShown; ++i) {
-    text += StrCat(text.empty() ? "" : ", ", Printable(info.keys[i].first, 40), " (", ShowBytes(info.keys[i].second), ')');
+    text +=
+        StrCat(text.empty() ? "" : ", ", Printable(info.keys[i].first, 40), " (", ShowBytes(info.keys[i].second), ')');
   }
   return info.keys.size() <= kShown ? text : StrCat(text, ", ", info.keys.size() - kShown, " more");
 }
@@ -56,8 +57,10 @@ const VerbSpec kHistory = {
     .group = "",
     .name = "history",
     .summary = "list the versions of a secret",
-    .details = "Newest first: number, time (UTC), who put it and how, the keys with their sizes. How many versions are kept is keep_versions of the "
-               "backend's configuration.",
+    .details =
+        "Newest first: number, time (UTC), who put it and how, the keys with their sizes. How many versions are kept "
+        "is keep_versions of the "
+        "backend's configuration.",
     .positionals = kPositionals,
     .options = {},
     .run = RunHistory,

@@ -43,14 +43,17 @@ Outcome<std::unique_ptr<ImportSource>> OpenSource(Context& context, const Argume
   struct stat info {};
   const bool directory = name != "-" && stat(name.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
   if (format && (*format == Format::kDirectory) != directory) {
-    return UsageFailure(StrCat(Printable(name), directory ? " is a directory" : " is not a directory"), "leave --format out, or name something else");
+    return UsageFailure(StrCat(Printable(name), directory ? " is a directory" : " is not a directory"),
+                        "leave --format out, or name something else");
   }
   if (directory) return Local(OpenDirectory(name), "nothing was imported; correct it and try again");
-  auto text = name == "-" ? Local(ReadToEnd(context.console.in(), "standard input", kMaxImportFile), std::string(kUnreadable))
-                          : Local(ReadWholeFile(name, kMaxImportFile, Printable(name)), std::string(kUnreadable));
+  auto text = name == "-"
+                  ? Local(ReadToEnd(context.console.in(), "standard input", kMaxImportFile), std::string(kUnreadable))
+                  : Local(ReadWholeFile(name, kMaxImportFile, Printable(name)), std::string(kUnreadable));
   if (!text.ok()) return std::move(text).error();
   const std::string shown = name == "-" ? "standard input" : name;
-  auto source = format.value_or(GuessFormat(name, *text)) == Format::kJson ? OpenJson(shown, *text) : OpenDotenv(shown, *text);
+  auto source =
+      format.value_or(GuessFormat(name, *text)) == Format::kJson ? OpenJson(shown, *text) : OpenDotenv(shown, *text);
   return Local(std::move(source), "nothing was imported; correct that line and try again");
 }
 
@@ -63,7 +66,7 @@ struct Batch {
 struct Plan {
   std::string prefix;
   bool replace = false;
-  std::vector<std::string> paths;   // in the store, for each secret of the source
+  std::vector<std::string> paths;  // in the store, for each secret of the source
   std::vector<Batch> batches;
   uint64_t keys = 0;
   uint64_t bytes = 0;
@@ -81,12 +84,14 @@ Finished CheckSecret(const std::string& path, const ImportSource::Secret& secret
     return UsageFailure("some keys would belong to no secret", "say to which with --to [BACKEND:]PATH");
   }
   if (!protocol::IsValidPath(path)) {
-    return UsageFailure(StrCat("'", Printable(path), "' is too long for a secret"), StrCat("a path has at most ", kMaxPathBytes, " bytes"));
+    return UsageFailure(StrCat("'", Printable(path), "' is too long for a secret"),
+                        StrCat("a path has at most ", kMaxPathBytes, " bytes"));
   }
   uint64_t bytes = 0;
   for (const auto& [key, size] : secret.keys) bytes += size;
   if (bytes <= kMaxSecretBytes) return Finish();
-  return Failure{Exit::kLocal, "too_large", StrCat(Printable(path), ": more than ", kMaxSecretBytes, " bytes in one secret"), "divide it"};
+  return Failure{Exit::kLocal, "too_large",
+                 StrCat(Printable(path), ": more than ", kMaxSecretBytes, " bytes in one secret"), "divide it"};
 }
 
 Outcome<Plan> MakePlan(const ImportSource& source, const std::string& prefix) {
@@ -97,10 +102,12 @@ Outcome<Plan> MakePlan(const ImportSource& source, const std::string& prefix) {
   uint64_t in_batch = 0;
   for (size_t i = 0; i < source.secrets().size(); ++i) {
     const ImportSource::Secret& secret = source.secrets()[i];
-    const std::string path = prefix.empty() || secret.path.empty() ? prefix + secret.path : StrCat(prefix, '/', secret.path);
+    const std::string path =
+        prefix.empty() || secret.path.empty() ? prefix + secret.path : StrCat(prefix, '/', secret.path);
     LEASEFS_RETURN_IF_ERROR(CheckSecret(path, secret));
     const uint64_t bytes = EncodedBytes(path, secret);
-    if (plan.batches.empty() || in_batch + bytes > kBatchBytes || i - plan.batches.back().first >= kMaxImportBatch) {
+    if (plan.batches.empty() || in_batch + bytes > kBatchBytes ||
+        i - plan.batches.back().first >= store_admin::kMaxPuts) {
       plan.batches.push_back({i, i});
       in_batch = 0;
     }
@@ -121,7 +128,8 @@ void ShowPlan(Context& context, const ImportSource& source, const Plan& plan, co
       for (const auto& [key, size] : source.secrets()[i].keys) table.Add({plan.paths[i], key, ShowBytes(size)});
     }
     context.console.Data(table.ToString());
-    context.console.Words(StrCat("would import ", Count(plan.keys, "key"), " of ", Count(plan.paths.size(), "secret"), "; nothing was changed"));
+    context.console.Words(StrCat("would import ", Count(plan.keys, "key"), " of ", Count(plan.paths.size(), "secret"),
+                                 "; nothing was changed"));
     return;
   }
   JsonWriter writer;
@@ -130,7 +138,8 @@ void ShowPlan(Context& context, const ImportSource& source, const Plan& plan, co
   writer.BeginArray("secrets");
   for (size_t i = 0; i < plan.paths.size(); ++i) {
     writer.BeginObject().Text("path", plan.paths[i]).BeginArray("keys");
-    for (const auto& [key, size] : source.secrets()[i].keys) writer.BeginObject().Text("key", key).Number("size", size).EndObject();
+    for (const auto& [key, size] : source.secrets()[i].keys)
+      writer.BeginObject().Text("key", key).Number("size", size).EndObject();
     writer.EndArray().EndObject();
   }
   context.console.Data(std::move(writer.EndArray().EndObject()).Take());
@@ -156,8 +165,9 @@ void ShowResult(Context& context, const Plan& plan, const Place& place, bool app
     writer.Number("bytes", plan.bytes).Number("requests", plan.batches.size()).Bool("applied", applied);
     context.console.Data(std::move(writer.EndObject()).Take());
   }
-  context.console.Words(StrCat("imported ", Count(plan.keys, "key"), " of ", Count(plan.paths.size(), "secret"), ", ", ShowBytes(plan.bytes), ", into ",
-                               place.backend, plan.prefix.empty() ? "" : ":", Printable(plan.prefix, 1000)));
+  context.console.Words(StrCat("imported ", Count(plan.keys, "key"), " of ", Count(plan.paths.size(), "secret"), ", ",
+                               ShowBytes(plan.bytes), ", into ", place.backend, plan.prefix.empty() ? "" : ":",
+                               Printable(plan.prefix, 1000)));
   store_admin::AdminReply reply;
   reply.applied = applied;
   WarnIfNotApplied(context, reply);
@@ -175,7 +185,8 @@ Finished RunImport(Context& context, const Arguments& arguments) {
   LEASEFS_ASSIGN_OR_RETURN(place, FindStore(context, to.backend));
   LEASEFS_ASSIGN_OR_RETURN(clock, Local(FdLoop::Create(), "is the limit of open files reached?"));
   if (plan.batches.size() > 1) {
-    context.console.Words(StrCat("too much for one request: ", plan.batches.size(), " requests, each of them all or nothing"));
+    context.console.Words(
+        StrCat("too much for one request: ", plan.batches.size(), " requests, each of them all or nothing"));
   }
   bool applied = true;
   {
@@ -185,7 +196,9 @@ Finished RunImport(Context& context, const Arguments& arguments) {
       Finished sent = SendBatch(*source, plan, batch, place, &applied);
       if (sent.ok()) continue;
       Failure failure = std::move(sent).error();
-      failure.message += batch.first == 0 ? "; nothing was imported" : StrCat("; of ", plan.paths.size(), " secrets ", batch.first, " were imported");
+      failure.message += batch.first == 0
+                             ? "; nothing was imported"
+                             : StrCat("; of ", plan.paths.size(), " secrets ", batch.first, " were imported");
       return failure;
     }
   }
@@ -195,7 +208,10 @@ Finished RunImport(Context& context, const Arguments& arguments) {
 
 constexpr PositionalSpec kPositionals[] = {{.name = "FILE|DIRECTORY", .offer = Offer::kFile}};
 constexpr OptionSpec kOptions[] = {
-    {.name = "--to", .argument = "[BACKEND:]PATH", .help = "the secret, or the folder of the secrets", .offer = Offer::kSecret},
+    {.name = "--to",
+     .argument = "[BACKEND:]PATH",
+     .help = "the secret, or the folder of the secrets",
+     .offer = Offer::kSecret},
     {.name = "--format", .argument = "FORMAT", .help = "env, json or dir (by name and content)"},
     {.name = "--replace", .help = "the keys imported are the only ones of their secrets from now on"},
     {.name = "--dry-run", .help = "only read, check, and show what would be stored"},
@@ -207,14 +223,19 @@ const VerbSpec kImport = {
     .group = "",
     .name = "import",
     .summary = "store a .env, a JSON object or a directory of files",
-    .details = "env    lines NAME=VALUE: the keys of the secret --to. Quotes, escapes, comments and `export` are understood; variables are not expanded, "
-               "what other readers would expand is an error.\n"
-               "json   {\"key\": value}: the keys of the secret --to; {\"secret\": {\"key\": value}}: secrets below --to. Strings are stored as they are, "
-               "anything else as compact JSON, numbers exactly as written.\n"
-               "dir    each file one key of the secret --to, each directory a secret below. Links are not followed.\n"
-               "\n"
-               "FILE may be - (standard input). Each secret gets one new version; keys that it has and the import has not stay, unless --replace is given. "
-               "All is checked first. What fits into one request (31 MiB) is imported all or nothing; more than that goes in several.",
+    .details =
+        "env    lines NAME=VALUE: the keys of the secret --to. Quotes, escapes, comments and `export` are understood; "
+        "variables are not expanded, "
+        "what other readers would expand is an error.\n"
+        "json   {\"key\": value}: the keys of the secret --to; {\"secret\": {\"key\": value}}: secrets below --to. "
+        "Strings are stored as they are, "
+        "anything else as compact JSON, numbers exactly as written.\n"
+        "dir    each file one key of the secret --to, each directory a secret below. Links are not followed.\n"
+        "\n"
+        "FILE may be - (standard input). Each secret gets one new version; keys that it has and the import has not "
+        "stay, unless --replace is given. "
+        "All is checked first. What fits into one request (31 MiB) is imported all or nothing; more than that goes in "
+        "several.",
     .positionals = kPositionals,
     .options = kOptions,
     .touches_values = true,

@@ -38,7 +38,8 @@ Result<std::vector<std::string>> NamesIn(int directory, const std::string& shown
   while (const dirent* entry = readdir(stream.get())) {
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") names.emplace_back(name);
-    if (names.size() > kMaxImportedKeys) return Error(ErrorKind::kInvalid, StrCat(shown, ": more than ", kMaxImportedKeys, " names"));
+    if (names.size() > kMaxImportedKeys)
+      return Error(ErrorKind::kInvalid, StrCat(shown, ": more than ", kMaxImportedKeys, " names"));
     errno = 0;
   }
   if (errno != 0) return ErrnoError(StrCat("reading ", shown), errno, ErrorKind::kInvalid);
@@ -76,7 +77,8 @@ class DirectorySource : public ImportSource {
 
   // Depth is bounded, so is the recursion.
   Status ScanBelow(int directory, const std::string& path, size_t depth) {
-    if (depth > kMaxImportDepth) return Error(ErrorKind::kInvalid, StrCat(Shown(path), ": nested deeper than ", kMaxImportDepth));
+    if (depth > kMaxImportDepth)
+      return Error(ErrorKind::kInvalid, StrCat(Shown(path), ": nested deeper than ", kMaxImportDepth));
     LEASEFS_ASSIGN_OR_RETURN(names, NamesIn(directory, Shown(path)));
     Secret secret{.path = path, .keys = {}};
     std::vector<std::string> folders;
@@ -96,13 +98,16 @@ class DirectorySource : public ImportSource {
       secret.keys.emplace_back(name, static_cast<uint64_t>(info.st_size));
     }
     if (secret.keys.size() > kMaxKeysPerSecret) {
-      return Error(ErrorKind::kInvalid, StrCat(Shown(path), ": more than ", kMaxKeysPerSecret, " files, the most keys of one secret"));
+      return Error(ErrorKind::kInvalid,
+                   StrCat(Shown(path), ": more than ", kMaxKeysPerSecret, " files, the most keys of one secret"));
     }
     if (bytes > kMaxSecretBytes) {
-      return Error(ErrorKind::kTooLarge, StrCat(Shown(path), ": more than ", kMaxSecretBytes, " bytes, the most of one secret"));
+      return Error(ErrorKind::kTooLarge,
+                   StrCat(Shown(path), ": more than ", kMaxSecretBytes, " bytes, the most of one secret"));
     }
     keys_ += secret.keys.size();
-    if (keys_ > kMaxImportedKeys) return Error(ErrorKind::kInvalid, StrCat(Shown(path), ": more than ", kMaxImportedKeys, " files in all"));
+    if (keys_ > kMaxImportedKeys)
+      return Error(ErrorKind::kInvalid, StrCat(Shown(path), ": more than ", kMaxImportedKeys, " files in all"));
     if (!secret.keys.empty()) secrets_.push_back(std::move(secret));
     for (const std::string& folder : folders) {
       const std::string below = Joined(path, folder);
@@ -115,11 +120,13 @@ class DirectorySource : public ImportSource {
 
   static Status CheckFile(const struct stat& info, const std::string& shown) {
     if (S_ISLNK(info.st_mode)) {
-      return Error(ErrorKind::kInvalid, StrCat(shown, ": a symbolic link is not followed: import what it points to, or take it away"));
+      return Error(ErrorKind::kInvalid,
+                   StrCat(shown, ": a symbolic link is not followed: import what it points to, or take it away"));
     }
     if (!S_ISREG(info.st_mode)) return Error(ErrorKind::kInvalid, StrCat(shown, ": neither a file nor a directory"));
     if (static_cast<uint64_t>(info.st_size) > kHardMaxValueBytes) {
-      return Error(ErrorKind::kTooLarge, StrCat(shown, ": more than ", kHardMaxValueBytes, " bytes, the most that a value can have"));
+      return Error(ErrorKind::kTooLarge,
+                   StrCat(shown, ": more than ", kHardMaxValueBytes, " bytes, the most that a value can have"));
     }
     return Ok();
   }

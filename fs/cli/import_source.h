@@ -16,8 +16,8 @@ namespace leasefs::cli {
 class ImportSource {
  public:
   struct Secret {
-    std::string path;                                       // below the prefix; "" = the prefix itself
-    std::vector<std::pair<std::string, uint64_t>> keys;     // name, size
+    std::string path;                                    // below the prefix; "" = the prefix itself
+    std::vector<std::pair<std::string, uint64_t>> keys;  // name, size
   };
   virtual ~ImportSource() = default;
   virtual const std::vector<Secret>& secrets() const = 0;
@@ -26,15 +26,14 @@ class ImportSource {
 };
 
 inline constexpr size_t kMaxImportFile = size_t{64} << 20;  // bytes of a .env or JSON file
-inline constexpr size_t kMaxImportBatch = 4096;             // secrets in one request
 inline constexpr size_t kMaxImportDepth = 32;               // of directories
 
 // kInvalid: "FILE:LINE:COLUMN: …".
 Result<std::unique_ptr<ImportSource>> OpenDotenv(const std::string& file, const SecretBuffer& text);
 Result<std::unique_ptr<ImportSource>> OpenJson(const std::string& file, const SecretBuffer& text);
-// Each file is one key, each directory one secret. Only names and sizes are read now; Take reads the files. SECURITY: no symbolic
-// link is followed below `directory`, and a device, socket or pipe is refused, so that nobody who can write there can make root
-// read something else.
+// Each file is one key, each directory one secret. Only names and sizes are read now; Take reads the files. SECURITY:
+// no symbolic link is followed below `directory`, and a device, socket or pipe is refused, so that nobody who can write
+// there can make root read something else.
 Result<std::unique_ptr<ImportSource>> OpenDirectory(const std::string& directory);
 
 }  // namespace leasefs::cli

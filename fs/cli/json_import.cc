@@ -47,12 +47,14 @@ class JsonReader {
     for (;;) {
       SkipSpace();
       const size_t name_at = at_;
-      if (Peek() != '"') return Bad(at_, at_ < text_.size() ? "a name in double quotes is expected" : "the text ends too early");
+      if (Peek() != '"')
+        return Bad(at_, at_ < text_.size() ? "a name in double quotes is expected" : "the text ends too early");
       SecretBuffer name_bytes;
       LEASEFS_RETURN_IF_ERROR(ReadString(&name_bytes));
       const std::string name(name_bytes.ExposeText());
       const auto [known, is_new] = names.emplace(name, name_at);
-      if (!is_new) return Bad(name_at, StrCat("this name is there already, at ", LocationIn(file_, text_, known->second)));
+      if (!is_new)
+        return Bad(name_at, StrCat("this name is there already, at ", LocationIn(file_, text_, known->second)));
       LEASEFS_RETURN_IF_ERROR(Expect(':', "':' is missing after the name"));
       SkipSpace();
       LEASEFS_RETURN_IF_ERROR(Peek() == '{' ? ReadNested(secret, name, name_at) : ReadKey(secret, name, name_at));
@@ -64,7 +66,9 @@ class JsonReader {
 
   Status ReadNested(size_t parent, const std::string& name, size_t name_at) {
     if (parent != 0) {
-      return Bad(at_, "objects nest only as {\"secret\": {\"key\": value}}: write a deeper secret as {\"a/b\": {\"key\": value}}");
+      return Bad(
+          at_,
+          "objects nest only as {\"secret\": {\"key\": value}}: write a deeper secret as {\"a/b\": {\"key\": value}}");
     }
     if (!protocol::IsValidPath(name) || name.empty()) {
       return Bad(name_at, "this cannot be the path of a secret: names joined by '/', none of them empty, '.' or '..'");
@@ -74,9 +78,11 @@ class JsonReader {
   }
 
   Status ReadKey(size_t secret, const std::string& name, size_t name_at) {
-    if (!protocol::IsValidKey(name)) return Bad(name_at, StrCat("a key has 1 to ", kMaxKeyBytes, " bytes, none of them NUL"));
+    if (!protocol::IsValidKey(name))
+      return Bad(name_at, StrCat("a key has 1 to ", kMaxKeyBytes, " bytes, none of them NUL"));
     std::vector<protocol::Field>& fields = secrets_[secret].fields;
-    if (fields.size() == kMaxKeysPerSecret) return Bad(name_at, StrCat("more than ", kMaxKeysPerSecret, " keys in one secret"));
+    if (fields.size() == kMaxKeysPerSecret)
+      return Bad(name_at, StrCat("more than ", kMaxKeysPerSecret, " keys in one secret"));
     if (++keys_ > kMaxImportedKeys) return Bad(name_at, StrCat("more than ", kMaxImportedKeys, " keys in one file"));
     const size_t value_at = at_;
     protocol::Field field{.key = name, .too_large = false, .value = {}};
@@ -85,7 +91,8 @@ class JsonReader {
     } else {
       LEASEFS_RETURN_IF_ERROR(ReadCompact(field.value));
     }
-    if (field.value.size() > kHardMaxValueBytes) return Bad(value_at, StrCat("a value of more than ", kHardMaxValueBytes, " bytes"));
+    if (field.value.size() > kHardMaxValueBytes)
+      return Bad(value_at, StrCat("a value of more than ", kHardMaxValueBytes, " bytes"));
     fields.push_back(std::move(field));
     return Ok();
   }
@@ -139,7 +146,8 @@ class JsonReader {
   Status ReadMemberName(SecretBuffer& out) {
     SkipSpace();
     const size_t start = at_;
-    if (Peek() != '"') return Bad(at_, at_ < text_.size() ? "a name in double quotes is expected" : "the text ends too early");
+    if (Peek() != '"')
+      return Bad(at_, at_ < text_.size() ? "a name in double quotes is expected" : "the text ends too early");
     LEASEFS_RETURN_IF_ERROR(ReadString(nullptr));
     out.Append(text_.substr(start, at_ - start));
     LEASEFS_RETURN_IF_ERROR(Expect(':', "':' is missing after the name"));
@@ -177,7 +185,9 @@ class JsonReader {
     const size_t opening = at_++;
     for (;;) {
       const size_t plain = at_;
-      while (at_ < text_.size() && text_[at_] != '"' && text_[at_] != '\\' && static_cast<unsigned char>(text_[at_]) >= 0x20) ++at_;
+      while (at_ < text_.size() && text_[at_] != '"' && text_[at_] != '\\' &&
+             static_cast<unsigned char>(text_[at_]) >= 0x20)
+        ++at_;
       if (out != nullptr) out->Append(text_.substr(plain, at_ - plain));
       if (at_ == text_.size()) return Bad(opening, "this string is never closed");
       if (text_[at_] == '"') return ++at_, Ok();
@@ -213,7 +223,10 @@ class JsonReader {
     if (Peek() != 'u' || text_.size() - at_ < 5) return false;
     for (size_t i = 1; i <= 4; ++i) {
       const char c = text_[at_ + i];
-      const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+      const int digit = c >= '0' && c <= '9'   ? c - '0'
+                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                        : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                               : -1;
       if (digit < 0) return false;
       *code = *code << 4 | static_cast<uint32_t>(digit);
     }

@@ -1,8 +1,10 @@
-// The JSON reader of `leasefs import`: {"key": value} for one secret, {"secret": {"key": value}} for many, or both mixed.
+// The JSON reader of `leasefs import`: {"key": value} for one secret, {"secret": {"key": value}} for many, or both
+// mixed.
 //
-// A string's value is its UTF-8 bytes; any other value is its compact JSON text, with numbers exactly as they are written (S1).
-// Objects nest no deeper than that; arrays may, to a bound. Names that come twice, lone surrogates, bytes that are not UTF-8 and text
-// behind the document are errors. Values are copied from buffer to buffer; no library sees them.
+// A string's value is its UTF-8 bytes; any other value is its compact JSON text, with numbers exactly as they are
+// written (S1). Objects nest no deeper than that; arrays may, to a bound. Names that come twice, lone surrogates, bytes
+// that are not UTF-8 and text behind the document are errors. Values are copied from buffer to buffer; no library sees
+// them.
 #pragma once
 
 #include <string>
@@ -14,7 +16,7 @@
 namespace leasefs::cli {
 
 struct JsonSecret {
-  std::string path;                      // "" for the keys at the top
+  std::string path;  // "" for the keys at the top
   std::vector<protocol::Field> fields;
 };
 

@@ -7,7 +7,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-const Json* Node(const void* node) { return static_cast<const Json*>(node); }
+const Json* Node(const void* node) {
+  return static_cast<const Json*>(node);
+}
 
 }  // namespace
 
@@ -56,8 +58,12 @@ uint64_t JsonView::Number() const {
   return node_ != nullptr && Node(node_)->is_number_unsigned() ? Node(node_)->get<uint64_t>() : 0;
 }
 
-double JsonView::Real() const { return node_ != nullptr && Node(node_)->is_number() ? Node(node_)->get<double>() : 0; }
+double JsonView::Real() const {
+  return node_ != nullptr && Node(node_)->is_number() ? Node(node_)->get<double>() : 0;
+}
 
-bool JsonView::Bool() const { return node_ != nullptr && Node(node_)->is_boolean() && Node(node_)->get<bool>(); }
+bool JsonView::Bool() const {
+  return node_ != nullptr && Node(node_)->is_boolean() && Node(node_)->get<bool>();
+}
 
 }  // namespace leasefs::cli

@@ -1,7 +1,7 @@
 // JsonWriter: one compact JSON document, built in a SecretBuffer since it may carry values.
 //
-// The caller opens and closes in pairs; commas and quotes are the writer's business. Names and text that are not UTF-8 are
-// shown with \xNN (Printable); a value that is not is given in base64, with "encoding":"base64" beside it.
+// The caller opens and closes in pairs; commas and quotes are the writer's business. Names and text that are not UTF-8
+// are shown with \xNN (Printable); a value that is not is given in base64, with "encoding":"base64" beside it.
 #pragma once
 
 #include <cstdint>

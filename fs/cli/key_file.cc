@@ -26,7 +26,8 @@ Status MakeDirectories(const std::string& directory) {
   if (Exists(directory)) return Ok();
   const std::string parent = ParentDirectory(directory);
   if (parent != directory && parent != ".") LEASEFS_RETURN_IF_ERROR(MakeDirectories(parent));
-  if (mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) return ErrnoError(StrCat("making the directory ", directory), errno);
+  if (mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST)
+    return ErrnoError(StrCat("making the directory ", directory), errno);
   return Ok();
 }
 
@@ -35,8 +36,9 @@ Outcome<SecretBuffer> MakeKeyFileAt(const std::string& path, Random& random) {
   LEASEFS_RETURN_IF_ERROR(Local(MakeDirectories(parent), "become root, or name another file with --key-file"));
   const UniqueFd file(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400));
   if (!file) {
-    return LocalFailure(ErrnoError(StrCat("making the key file ", path), errno),
-                        errno == EEXIST ? "it is there already, and nothing is overwritten" : "become root, or name another file");
+    return LocalFailure(
+        ErrnoError(StrCat("making the key file ", path), errno),
+        errno == EEXIST ? "it is there already, and nothing is overwritten" : "become root, or name another file");
   }
   const SecretBuffer text = MakeKeyFile(random);
   Status written = WriteAndSync(file.get(), text.Expose(), path);
@@ -50,7 +52,8 @@ Outcome<SecretBuffer> MakeKeyFileAt(const std::string& path, Random& random) {
 
 Outcome<SecretBuffer> ReadKeyFile(const std::string& path) {
   const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-  if (!file) return LocalFailure(ErrnoError(StrCat("opening the key file ", path), errno), "become root, or name another file");
+  if (!file)
+    return LocalFailure(ErrnoError(StrCat("opening the key file ", path), errno), "become root, or name another file");
   struct stat info {};
   if (fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
     return UsageFailure(StrCat(path, " is not a file"), "name the key file");

@@ -22,7 +22,10 @@ void ShowJson(Context& context, const Place& place, const store_admin::AdminRepl
   } else {
     writer.BeginArray("entries");
     for (const protocol::Entry& entry : reply.entries) {
-      writer.BeginObject().Text("name", entry.name).Text("kind", entry.kind == EntryKind::kKey ? "key" : "folder").EndObject();
+      writer.BeginObject()
+          .Text("name", entry.name)
+          .Text("kind", entry.kind == EntryKind::kKey ? "key" : "folder")
+          .EndObject();
     }
   }
   context.console.Data(std::move(writer.EndArray().EndObject()).Take());
@@ -52,7 +55,8 @@ Finished RunLs(Context& context, const Arguments& arguments) {
 }
 
 constexpr PositionalSpec kPositionals[] = {{.name = "[BACKEND:]PATH", .required = false, .offer = Offer::kSecret}};
-constexpr OptionSpec kOptions[] = {{.name = "--recursive", .letter = 'r', .help = "all secrets below, one path a line"}};
+constexpr OptionSpec kOptions[] = {
+    {.name = "--recursive", .letter = 'r', .help = "all secrets below, one path a line"}};
 
 }  // namespace
 

@@ -73,8 +73,9 @@ class Parser {
     const std::string prefix = group_.empty() ? "" : StrCat(group_, ' ');
     const std::string near = NearestWord(word, names);
     return UsageFailure(StrCat("there is no verb '", prefix, WithoutValue(word), '\''),
-                        near.empty() ? StrCat("the verbs are: ", Listed(names))
-                                     : StrCat("did you mean `leasefs ", prefix, near, "`? `leasefs help` lists the verbs"));
+                        near.empty()
+                            ? StrCat("the verbs are: ", Listed(names))
+                            : StrCat("did you mean `leasefs ", prefix, near, "`? `leasefs help` lists the verbs"));
   }
 
   template <class Matches>
@@ -161,6 +162,8 @@ class Parser {
 
 }  // namespace
 
-Outcome<CommandLine> ParseCommandLine(const std::vector<std::string>& words) { return Parser(words).Parse(); }
+Outcome<CommandLine> ParseCommandLine(const std::vector<std::string>& words) {
+  return Parser(words).Parse();
+}
 
 }  // namespace leasefs::cli

@@ -23,7 +23,8 @@ struct CloseDirectory {
 };
 
 bool IsBackendName(std::string_view name) {
-  return !name.empty() && name.size() <= 32 && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") == name.npos;
+  return !name.empty() && name.size() <= 32 &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") == name.npos;
 }
 
 std::string Listed(const std::vector<std::string>& names) {
@@ -32,7 +33,9 @@ std::string Listed(const std::vector<std::string>& names) {
   return list;
 }
 
-std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
+std::string FirstLine(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
 
 }  // namespace
 
@@ -56,7 +59,9 @@ Outcome<std::string> RunDirectory(Context& context) {
   return std::string(kDefaultRunDirectory);
 }
 
-std::string ControlSocketPath(const std::string& run_directory) { return run_directory + "/control.sock"; }
+std::string ControlSocketPath(const std::string& run_directory) {
+  return run_directory + "/control.sock";
+}
 
 std::string StoreSocketPath(const std::string& run_directory, std::string_view backend) {
   return StrCat(run_directory, '/', kPrefix, backend, kSuffix);
@@ -67,7 +72,8 @@ Outcome<std::vector<std::string>> StoreSockets(const std::string& run_directory)
   if (!directory) {
     const bool missing = errno == ENOENT;
     return Failure{Exit::kDaemon, "daemon_unreachable", ErrnoError(StrCat("reading ", run_directory), errno).message(),
-                   missing ? "start the daemon: `systemctl start leasefs`, or `leasefsd`; or say where its sockets are: --socket-dir DIR"
+                   missing ? "start the daemon: `systemctl start leasefs`, or `leasefsd`; or say where its sockets "
+                             "are: --socket-dir DIR"
                            : "become root, or a member of the group leasefs"};
   }
   std::vector<std::string> names;
@@ -104,18 +110,29 @@ Outcome<PlaceText> ParsePlaceText(std::string_view text) {
   return place;
 }
 
+Outcome<std::string> NamedBackend(const Arguments& arguments, size_t index) {
+  const std::string positional = arguments.Positional(index);
+  const auto option = arguments.Value("--backend");
+  if (!option) return positional;
+  if (!positional.empty() && positional != *option) return UsageFailure("two stores are named", "name one");
+  return *option;
+}
+
 Outcome<Place> FindStore(Context& context, const std::string& backend) {
   LEASEFS_ASSIGN_OR_RETURN(run_directory, RunDirectory(context));
   if (!backend.empty() && !IsBackendName(backend)) {
-    return UsageFailure(StrCat("'", Printable(backend), "' cannot be the name of a backend"), "a to z, 0 to 9, '_' and '-'");
+    return UsageFailure(StrCat("'", Printable(backend), "' cannot be the name of a backend"),
+                        "a to z, 0 to 9, '_' and '-'");
   }
   LEASEFS_ASSIGN_OR_RETURN(names, StoreSockets(run_directory));
   if (names.empty()) {
-    return Failure{Exit::kDaemon, "daemon_unreachable", StrCat("there is no store's socket in ", run_directory),
-                   "start the daemon (`systemctl start leasefs`, or `leasefsd`) with a [backend.NAME] of type \"store\""};
+    return Failure{
+        Exit::kDaemon, "daemon_unreachable", StrCat("there is no store's socket in ", run_directory),
+        "start the daemon (`systemctl start leasefs`, or `leasefsd`) with a [backend.NAME] of type \"store\""};
   }
   if (backend.empty() && names.size() > 1) {
-    return UsageFailure("there is more than one store", StrCat("say which, as BACKEND:PATH or with --backend; there are: ", Listed(names)));
+    return UsageFailure("there is more than one store",
+                        StrCat("say which, as BACKEND:PATH or with --backend; there are: ", Listed(names)));
   }
   const std::string name = backend.empty() ? names.front() : backend;
   if (std::find(names.begin(), names.end(), name) == names.end()) {
@@ -128,7 +145,8 @@ Outcome<Place> FindStore(Context& context, const std::string& backend) {
 Outcome<Place> FindPlace(Context& context, std::string_view text, Root root) {
   LEASEFS_ASSIGN_OR_RETURN(parsed, ParsePlaceText(text));
   if (parsed.path.empty() && root == Root::kRefused) {
-    return UsageFailure("a secret needs a name", "for example web/tls, or local:web/tls where there is more than one store");
+    return UsageFailure("a secret needs a name",
+                        "for example web/tls, or local:web/tls where there is more than one store");
   }
   LEASEFS_ASSIGN_OR_RETURN(place, FindStore(context, parsed.backend));
   place.path = parsed.path;

@@ -13,14 +13,16 @@
 namespace leasefs::cli {
 namespace {
 
-constexpr size_t kTerminalLine = 4095;    // N_TTY_BUF_SIZE - 1: what is longer is cut without a word
+constexpr size_t kTerminalLine = 4095;  // N_TTY_BUF_SIZE - 1: what is longer is cut without a word
 constexpr size_t kMinPassphrase = 8;
 constexpr size_t kMaxPassphrase = 4096;
 
 constexpr std::array<int, 8> kSignals = {SIGALRM, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGTSTP, SIGTTOU};
 volatile sig_atomic_t caught_signal = 0;
 
-void Remember(int number) { caught_signal = number; }
+void Remember(int number) {
+  caught_signal = number;
+}
 
 // While it lives the terminal does not show what is typed, and signals are only remembered (read returns EINTR).
 class HiddenInput {
@@ -84,7 +86,8 @@ Outcome<SecretBuffer> AskHidden(Console& console, const std::string& prompt) {
       if (number == SIGTSTP) continue;
       return UsageFailure("interrupted", "nothing was changed");
     }
-    if (end == LineEnd::kFailed) return UsageFailure("the terminal cannot be read without showing what is typed", "use standard input: KEY=-");
+    if (end == LineEnd::kFailed)
+      return UsageFailure("the terminal cannot be read without showing what is typed", "use standard input: KEY=-");
     const bool newline = line.ExposeText().ends_with('\n');
     if (end == LineEnd::kRead && line.size() >= kTerminalLine) {
       return UsageFailure(StrCat("a terminal takes ", kTerminalLine, " bytes at most"), "use KEY=@FILE or KEY=-");
@@ -98,14 +101,16 @@ Outcome<SecretBuffer> AskHidden(Console& console, const std::string& prompt) {
 Outcome<SecretBuffer> AskHiddenTwice(Console& console, const std::string& prompt) {
   LEASEFS_ASSIGN_OR_RETURN(first, AskHidden(console, StrCat(prompt, ": ")));
   LEASEFS_ASSIGN_OR_RETURN(second, AskHidden(console, StrCat(prompt, " (again): ")));
-  if (!ConstantTimeEqual(first, second)) return UsageFailure("the two are not the same", "nothing was changed; try again");
+  if (!ConstantTimeEqual(first, second))
+    return UsageFailure("the two are not the same", "nothing was changed; try again");
   return std::move(first);
 }
 
 Outcome<SecretBuffer> ReadPassphrase(Console& console, Passphrase passphrase) {
   SecretBuffer text;
   if (!console.in_is_terminal()) {
-    LEASEFS_ASSIGN_OR_RETURN(piped, Local(ReadToEnd(console.in(), "standard input", kMaxPassphrase), "give the passphrase alone, on one line"));
+    LEASEFS_ASSIGN_OR_RETURN(piped, Local(ReadToEnd(console.in(), "standard input", kMaxPassphrase),
+                                          "give the passphrase alone, on one line"));
     text = std::move(piped);
     if (text.ExposeText().ends_with('\n')) text.Resize(text.size() - 1);
   } else if (passphrase == Passphrase::kNew) {

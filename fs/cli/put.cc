@@ -34,14 +34,16 @@ const VerbSpec kPut = {
     .group = "",
     .name = "put",
     .summary = "store keys of a secret, as one new version",
-    .details = "Each KEY is one of\n"
-               "  KEY=@FILE   the bytes of FILE, exactly (also of a pipe: KEY=@<(command))\n"
-               "  KEY=-       the bytes of standard input, exactly; for one key\n"
-               "  KEY         asked for on the terminal, twice, without showing it\n"
-               "KEY=VALUE is refused: other users see the command line, and the shell keeps it.\n"
-               "\n"
-               "All keys change together, in one version. Keys that are not named keep their values, unless --replace is given. "
-               "When the verb returns, the value is on the disk and the next open on the mount sees it.",
+    .details =
+        "Each KEY is one of\n"
+        "  KEY=@FILE   the bytes of FILE, exactly (also of a pipe: KEY=@<(command))\n"
+        "  KEY=-       the bytes of standard input, exactly; for one key\n"
+        "  KEY         asked for on the terminal, twice, without showing it\n"
+        "KEY=VALUE is refused: other users see the command line, and the shell keeps it.\n"
+        "\n"
+        "All keys change together, in one version. Keys that are not named keep their values, unless --replace is "
+        "given. "
+        "When the verb returns, the value is on the disk and the next open on the mount sees it.",
     .positionals = kPositionals,
     .options = kOptions,
     .touches_values = true,

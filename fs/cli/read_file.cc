@@ -36,7 +36,8 @@ Result<SecretBuffer> ReadToEnd(int fd, const std::string& name, size_t max_bytes
 
 Result<SecretBuffer> ReadWholeFile(const std::string& path, size_t max_bytes, const std::string& shown) {
   const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-  if (!file) return ErrnoError(StrCat("opening ", shown), errno, errno == ENOENT ? ErrorKind::kNotFound : ErrorKind::kInvalid);
+  if (!file)
+    return ErrnoError(StrCat("opening ", shown), errno, errno == ENOENT ? ErrorKind::kNotFound : ErrorKind::kInvalid);
   return ReadToEnd(file.get(), shown, max_bytes);
 }
 

@@ -1,6 +1,7 @@
 // `leasefs refresh`: backends are asked again.
 #include "fs/base/strings.h"
 #include "fs/cli/ask_daemon.h"
+#include "fs/cli/table.h"
 #include "fs/cli/verbs.h"
 
 namespace leasefs::cli {
@@ -9,8 +10,7 @@ namespace {
 Finished RunRefresh(Context& context, const Arguments& arguments) {
   LEASEFS_ASSIGN_OR_RETURN(answer, AskDaemon(context, "refresh", arguments.positionals));
   if (ShownAsJson(context, answer)) return Finish();
-  const std::string what = arguments.positionals.empty() ? "all that is held" : Printable(arguments.positionals[0], 1000);
-  context.console.Words(StrCat("asked for ", what, " again"));
+  context.console.Words(StrCat("asked for ", Count(answer.view["asked"].Number(), "secret"), " again"));
   return Finish();
 }
 
@@ -22,8 +22,9 @@ const VerbSpec kRefresh = {
     .group = "",
     .name = "refresh",
     .summary = "ask the backends again, now",
-    .details = "PATH is on the mount: absolute, or relative to it; without PATH, everything. Only what is held is asked for: what nobody has opened is "
-               "fetched when somebody does.",
+    .details =
+        "PATH is on the mount: absolute, or relative to it; without PATH, everything. Only what is held is asked for: "
+        "what nobody has opened is fetched when somebody does.",
     .positionals = kPositionals,
     .options = {},
     .run = RunRefresh,

@@ -28,7 +28,8 @@ Outcome<uint64_t> ParseVersion(const std::string& text) {
   uint64_t version = 0;
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), version);
   if (problem != std::errc() || end != text.data() + text.size() || version == 0) {
-    return UsageFailure(StrCat("'", Printable(text, 40), "' is not the number of a version"), "`leasefs history PATH` lists them");
+    return UsageFailure(StrCat("'", Printable(text, 40), "' is not the number of a version"),
+                        "`leasefs history PATH` lists them");
   }
   return version;
 }

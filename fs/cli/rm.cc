@@ -21,7 +21,8 @@ Finished RunRm(Context& context, const Arguments& arguments) {
   const std::string name = Printable(place.Name(), 1000);
   const std::string what = request.keys.empty() ? StrCat(name, " with all its versions")
                                                 : StrCat(Count(request.keys.size(), "key"), " of ", name);
-  if (context.console.in_is_terminal() && !arguments.Has("--yes") && !Confirm(context.console, StrCat("remove ", what, '?'))) {
+  if (context.console.in_is_terminal() && !arguments.Has("--yes") &&
+      !Confirm(context.console, StrCat("remove ", what, '?'))) {
     return UsageFailure("nothing was removed", "answer y, or give --yes");
   }
   LEASEFS_ASSIGN_OR_RETURN(reply, AskStore(place.socket, request));
@@ -45,8 +46,11 @@ const VerbSpec kRm = {
     .group = "",
     .name = "rm",
     .summary = "remove a secret, or keys of it",
-    .details = "Without KEY the secret goes with all its versions: that cannot be undone. With KEY a new version without these keys is made, "
-               "and `leasefs rollback` brings them back; when no key is left the secret goes. Asks first, if there is a terminal.",
+    .details =
+        "Without KEY the secret goes with all its versions: that cannot be undone. With KEY a new version without "
+        "these keys is made, "
+        "and `leasefs rollback` brings them back; when no key is left the secret goes. Asks first, if there is a "
+        "terminal.",
     .positionals = kPositionals,
     .options = kOptions,
     .run = RunRm,

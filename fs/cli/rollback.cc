@@ -28,8 +28,9 @@ const VerbSpec kRollback = {
     .group = "",
     .name = "rollback",
     .summary = "make the bytes of an old version a new one",
-    .details = "Versions never change: rolling back puts the keys and values of VERSION once more, as the newest version. "
-               "`leasefs history` lists what is there.",
+    .details =
+        "Versions never change: rolling back puts the keys and values of VERSION once more, as the newest version. "
+        "`leasefs history` lists what is there.",
     .positionals = kPositionals,
     .options = {},
     .run = RunRollback,

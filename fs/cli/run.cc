@@ -12,8 +12,8 @@
 namespace leasefs::cli {
 namespace {
 
-std::optional<std::string> OptionOrVariable(const Arguments& arguments, const Environment& environment, std::string_view option,
-                                            const std::string& variable) {
+std::optional<std::string> OptionOrVariable(const Arguments& arguments, const Environment& environment,
+                                            std::string_view option, const std::string& variable) {
   if (auto value = arguments.Value(option)) return value;
   auto value = environment(variable);
   if (value && value->empty()) value.reset();
@@ -58,7 +58,8 @@ Finished Perform(Console& console, const CommandLine& line, const Environment& e
   if (line.arguments.Has("--no-color")) console.SetColor(false);
 
   if (line.help || line.verb == nullptr) {
-    if (line.verb == nullptr && !line.help) return UsageFailure("what shall be done?", "`leasefs help` lists the verbs");
+    if (line.verb == nullptr && !line.help)
+      return UsageFailure("what shall be done?", "`leasefs help` lists the verbs");
     console.Data(line.verb == nullptr ? OverviewHelp() : VerbHelp(*line.verb, console.width()));
     return Finish();
   }
@@ -73,9 +74,11 @@ int Run(const Invocation& invocation) {
   Console console(invocation.descriptors, invocation.environment);
   bool json = LooksLikeJson(invocation);
   auto line = ParseCommandLine(invocation.words);
-  Finished finished = line.ok() ? Perform(console, *line, invocation.environment, &json) : Finished(std::move(line).error());
+  Finished finished =
+      line.ok() ? Perform(console, *line, invocation.environment, &json) : Finished(std::move(line).error());
   if (finished.ok() && console.write_failed()) {
-    finished = Failure{Exit::kLocal, "output", "standard output did not take everything", "is the disk full, or the reader gone?"};
+    finished = Failure{Exit::kLocal, "output", "standard output did not take everything",
+                       "is the disk full, or the reader gone?"};
   }
   if (finished.ok()) return static_cast<int>(Exit::kOk);
   console.Report(finished.error(), json);

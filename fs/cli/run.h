@@ -1,4 +1,5 @@
-// One run of the program `leasefs`: reads the command line and the environment, does the verb, reports, and says the exit status.
+// One run of the program `leasefs`: reads the command line and the environment, does the verb, reports, and says the
+// exit status.
 #pragma once
 
 #include <string>

@@ -50,7 +50,8 @@ class Unfinished {
       return SyncDirectory(ParentDirectory(destination_));
     }
     // File systems without links (FAT): a rename that refuses to overwrite.
-    if (!name_.empty() && errno != EEXIST && renameat2(AT_FDCWD, from, AT_FDCWD, destination_.c_str(), RENAME_NOREPLACE) == 0) {
+    if (!name_.empty() && errno != EEXIST &&
+        renameat2(AT_FDCWD, from, AT_FDCWD, destination_.c_str(), RENAME_NOREPLACE) == 0) {
       name_.clear();
       return SyncDirectory(ParentDirectory(destination_));
     }
@@ -66,9 +67,11 @@ class Unfinished {
 Finished RunBackup(Context& context, const Arguments& arguments) {
   const std::string destination = arguments.Positional(0);
   if (Exists(destination)) {
-    return Failure{Exit::kLocal, "invalid", StrCat(Printable(destination), " exists already and is left as it is"), "name a file that does not exist"};
+    return Failure{Exit::kLocal, "invalid", StrCat(Printable(destination), " exists already and is left as it is"),
+                   "name a file that does not exist"};
   }
-  LEASEFS_ASSIGN_OR_RETURN(place, FindStore(context, arguments.Value("--backend").value_or("")));
+  LEASEFS_ASSIGN_OR_RETURN(backend, NamedBackend(arguments, 1));
+  LEASEFS_ASSIGN_OR_RETURN(place, FindStore(context, backend));
   const std::string hint = "name a file in a directory that you can write, with enough room";
   Unfinished file(destination);
   LEASEFS_RETURN_IF_ERROR(Local(file.Open(), hint));
@@ -86,19 +89,23 @@ Finished RunBackup(Context& context, const Arguments& arguments) {
   store_admin::AdminRequest request;
   request.verb = store_admin::Verb::kBackup;
   LEASEFS_RETURN_IF_ERROR(AskStore(place.socket, request, kPatient, take));
-  if (size == 0) return Failure{Exit::kDaemon, "remote", "the store sent an empty copy", "`journalctl -u leasefs` may say why"};
+  if (size == 0)
+    return Failure{Exit::kDaemon, "remote", "the store sent an empty copy", "`journalctl -u leasefs` may say why"};
   LEASEFS_RETURN_IF_ERROR(Local(file.Name(), hint));
   if (context.settings.json) {
     JsonWriter writer;
     writer.BeginObject().Text("backend", place.backend).Text("file", destination).Number("bytes", size);
     context.console.Data(std::move(writer.EndObject()).Take());
   }
-  context.console.Words(StrCat(Printable(destination), ": ", ShowBytes(size), ", sealed as the store is; its key is not in it"));
+  context.console.Words(
+      StrCat(Printable(destination), ": ", ShowBytes(size), ", sealed as the store is; its key is not in it"));
   return Finish();
 }
 
-constexpr PositionalSpec kPositionals[] = {{.name = "FILE", .offer = Offer::kFile}};
-constexpr OptionSpec kOptions[] = {{.name = "--backend", .letter = 'b', .argument = "NAME", .help = "this store", .offer = Offer::kBackend}};
+constexpr PositionalSpec kPositionals[] = {{.name = "FILE", .offer = Offer::kFile},
+                                           {.name = "BACKEND", .required = false, .offer = Offer::kBackend}};
+constexpr OptionSpec kOptions[] = {
+    {.name = "--backend", .letter = 'b', .argument = "NAME", .help = "this store", .offer = Offer::kBackend}};
 
 }  // namespace
 
@@ -106,8 +113,10 @@ const VerbSpec kStoreBackup = {
     .group = "store",
     .name = "backup",
     .summary = "copy a store while it is in use (root only)",
-    .details = "FILE must not exist; it appears when it is whole and on the disk. To restore it, stop the daemon and put the copy in the place of the "
-               "store. The copy opens with the key that the store has now: keep that too, elsewhere.",
+    .details =
+        "FILE must not exist; it appears when it is whole and on the disk. To restore it, stop the daemon and put the "
+        "copy in the place of the "
+        "store. The copy opens with the key that the store has now: keep that too, elsewhere.",
     .positionals = kPositionals,
     .options = kOptions,
     .touches_values = true,

@@ -14,6 +14,7 @@
 #include "fs/cli/effective_user.h"
 #include "fs/cli/json_writer.h"
 #include "fs/cli/key_file.h"
+#include "fs/cli/places.h"
 #include "fs/cli/prompt.h"
 #include "fs/cli/read_file.h"
 #include "fs/cli/store_plan.h"
@@ -68,11 +69,13 @@ Finished PrepareDirectory(const std::string& directory, const std::optional<Acco
   if (stat(directory.c_str(), &info) == 0) {
     if (!owner || info.st_uid == owner->uid) return Finish();
     return Failure{Exit::kLocal, "denied", StrCat("the directory ", directory, " does not belong to ", owner->name),
-                   StrCat("chown ", owner->name, ": ", directory, " && chmod 0700 ", directory, ", or name another place with --path")};
+                   StrCat("chown ", owner->name, ": ", directory, " && chmod 0700 ", directory,
+                          ", or name another place with --path")};
   }
   const std::string hint = "become root, or name another place with --path";
   LEASEFS_RETURN_IF_ERROR(Local(MakeDirectories(ParentDirectory(directory)), hint));
-  if (mkdir(directory.c_str(), 0700) != 0) return LocalFailure(ErrnoError(StrCat("making the directory ", directory), errno), hint);
+  if (mkdir(directory.c_str(), 0700) != 0)
+    return LocalFailure(ErrnoError(StrCat("making the directory ", directory), errno), hint);
   if (owner && lchown(directory.c_str(), owner->uid, owner->gid) != 0) {
     return LocalFailure(ErrnoError(StrCat("giving ", directory, " to ", owner->name), errno), hint);
   }
@@ -94,34 +97,40 @@ Finished CreateStore(const StorePlan& plan, const InitKey& key, Random& random) 
   }
   StoreSettings settings;
   settings.keep_versions = plan.store.keep_versions;
-  return Local(Store::Create(plan.store.path, key.key, random, settings), "nothing was changed; `leasefs help store init` says what it needs");
+  return Local(Store::Create(plan.store.path, key.key, random, settings),
+               "nothing was changed; `leasefs help store init` says what it needs");
 }
 
 void SayNextSteps(Console& console, const Settings& settings, const StorePlan& plan, const InitKey& key) {
   console.Words(StrCat("made the store ", plan.store.path));
-  if (!key.made_file.empty()) console.Words(StrCat("made its key   ", key.made_file, "   (keep a copy elsewhere: without it the store cannot be opened)"));
+  if (!key.made_file.empty())
+    console.Words(
+        StrCat("made its key   ", key.made_file, "   (keep a copy elsewhere: without it the store cannot be opened)"));
   console.Words("next:");
   if (!plan.configured) {
     std::string line = "passphrase = true";
     if (key.source.kind == KeySource::Kind::kFile) line = StrCat("file = \"", key.source.name, '"');
     if (key.source.kind == KeySource::Kind::kCredential) line = "credential = \"store-key\"";
-    console.Words(StrCat("  add to ", settings.config_path, ":\n    [backend.", plan.backend, "]\n    type = \"store\"\n    path = \"", plan.store.path,
-                         "\"\n    key = { ", line, " }"));
+    console.Words(StrCat("  add to ", settings.config_path, ":\n    [backend.", plan.backend,
+                         "]\n    type = \"store\"\n    path = \"", plan.store.path, "\"\n    key = { ", line, " }"));
   } else if (key.source.kind != plan.store.key.kind ||
              (key.source.kind == KeySource::Kind::kFile && key.source.name != plan.store.key.name)) {
     console.Warning(StrCat("the configuration names another key for backend ", plan.backend, ": correct its `key`"));
   }
   if (key.source.kind == KeySource::Kind::kCredential) {
     const std::string name = plan.store.key.kind == KeySource::Kind::kCredential ? plan.store.key.name : "store-key";
-    console.Words(StrCat("  systemd-creds encrypt --name=", name, ' ', key.source.name, " /etc/credstore.encrypted/", name, " && shred -u ", key.source.name));
+    console.Words(StrCat("  systemd-creds encrypt --name=", name, ' ', key.source.name, " /etc/credstore.encrypted/",
+                         name, " && shred -u ", key.source.name));
   }
   console.Words("  systemctl start leasefs          (or leasefsd in the foreground)");
-  if (key.source.kind == KeySource::Kind::kPassphrase) console.Words("  leasefs store unlock             (after each start)");
+  if (key.source.kind == KeySource::Kind::kPassphrase)
+    console.Words("  leasefs store unlock             (after each start)");
   console.Words("  leasefs put web/tls key=@FILE    (a secret web/tls with one key)");
 }
 
 Finished RunInit(Context& context, const Arguments& arguments) {
-  LEASEFS_ASSIGN_OR_RETURN(plan, PlanStore(context, arguments.Value("--backend").value_or("")));
+  LEASEFS_ASSIGN_OR_RETURN(backend, NamedBackend(arguments, 0));
+  LEASEFS_ASSIGN_OR_RETURN(plan, PlanStore(context, backend));
   if (const auto path = arguments.Value("--path")) plan.store.path = *path;
   if (Exists(plan.store.path)) {
     return Failure{Exit::kLocal, "invalid", StrCat(plan.store.path, " exists already and is left as it is"),
@@ -145,13 +154,25 @@ Finished RunInit(Context& context, const Arguments& arguments) {
   return Finish();
 }
 
+constexpr PositionalSpec kPositionals[] = {{.name = "BACKEND", .required = false, .offer = Offer::kBackend}};
 constexpr OptionSpec kOptions[] = {
-    {.name = "--backend", .letter = 'b', .argument = "NAME", .help = "this [backend.NAME] of the configuration", .offer = Offer::kBackend},
-    {.name = "--path", .argument = "FILE", .help = "where to make the store (the backend's path; /var/lib/leasefs/store.db)",
+    {.name = "--backend",
+     .letter = 'b',
+     .argument = "NAME",
+     .help = "this [backend.NAME] of the configuration",
+     .offer = Offer::kBackend},
+    {.name = "--path",
+     .argument = "FILE",
+     .help = "where to make the store (the backend's path; /var/lib/leasefs/store.db)",
      .offer = Offer::kFile},
-    {.name = "--key-file", .argument = "FILE", .help = "the key file; made if it is missing (the backend's key; /etc/leasefs/store.key)",
+    {.name = "--key-file",
+     .argument = "FILE",
+     .help = "the key file; made if it is missing (the backend's key; /etc/leasefs/store.key)",
      .offer = Offer::kFile},
-    {.name = "--credential-file", .argument = "FILE", .help = "like --key-file, for a key that becomes a systemd credential", .offer = Offer::kFile},
+    {.name = "--credential-file",
+     .argument = "FILE",
+     .help = "like --key-file, for a key that becomes a systemd credential",
+     .offer = Offer::kFile},
     {.name = "--passphrase", .help = "a passphrase instead of a key file; asked for, or from standard input"},
 };
 
@@ -161,9 +182,11 @@ const VerbSpec kStoreInit = {
     .group = "store",
     .name = "init",
     .summary = "make a store and its key (the daemon need not run)",
-    .details = "Takes path, key and owner from the configuration, if there is one. Makes the key file (root, 0400) if it is missing, the directory "
-               "(0700) and the store (0600) of the backend's user. Nothing that exists is overwritten.",
-    .positionals = {},
+    .details =
+        "Takes path, key and owner from the configuration, if there is one. Makes the key file (root, 0400) if it is "
+        "missing, the directory "
+        "(0700) and the store (0600) of the backend's user. Nothing that exists is overwritten.",
+    .positionals = kPositionals,
     .options = kOptions,
     .touches_values = true,
     .run = RunInit,

@@ -11,12 +11,14 @@ namespace leasefs::cli {
 
 Outcome<std::optional<Config>> ReadConfig(Context& context) {
   const Settings& settings = context.settings;
-  if (!settings.config_named && access(settings.config_path.c_str(), F_OK) != 0 && errno == ENOENT) return std::optional<Config>();
+  if (!settings.config_named && access(settings.config_path.c_str(), F_OK) != 0 && errno == ENOENT)
+    return std::optional<Config>();
   ConfigFileRules rules;
   rules.check_owner = geteuid() == 0;
   Result<Config> config = LoadConfig(settings.config_path, SystemAccounts(), rules);
   if (config.ok()) return std::optional<Config>(std::move(config).value());
-  return Failure{Exit::kConfiguration, "configuration", config.error().message(), "correct the file: `leasefs check-config` reads it again"};
+  return Failure{Exit::kConfiguration, "configuration", config.error().message(),
+                 "correct the file: `leasefs check-config` reads it again"};
 }
 
 Outcome<StorePlan> PlanStore(Context& context, const std::string& backend) {
@@ -35,10 +37,12 @@ Outcome<StorePlan> PlanStore(Context& context, const std::string& backend) {
   }
   if (found == nullptr && backend.empty() && names.empty()) return plan;
   if (found == nullptr && backend.empty()) {
-    return UsageFailure(StrCat(context.settings.config_path, " has more than one store"), StrCat("say which with --backend: ", names));
+    return UsageFailure(StrCat(context.settings.config_path, " has more than one store"),
+                        StrCat("say which with --backend: ", names));
   }
   if (found == nullptr) {
-    return Failure{Exit::kLocal, "not_found", StrCat(context.settings.config_path, " has no backend '", Printable(backend, 40), "'"),
+    return Failure{Exit::kLocal, "not_found",
+                   StrCat(context.settings.config_path, " has no backend '", Printable(backend, 40), "'"),
                    names.empty() ? "add a [backend.NAME] with type = \"store\"" : StrCat("it has: ", names)};
   }
   plan.backend = found->name;

@@ -13,8 +13,8 @@ namespace leasefs::cli {
 Outcome<std::optional<Config>> ReadConfig(Context& context);
 
 struct StorePlan {
-  std::string backend;                          // "local" when there is no configuration
-  StoreOptions store;                           // defaults when there is none
+  std::string backend;  // "local" when there is no configuration
+  StoreOptions store;   // defaults when there is none
   std::string backend_user = "leasefs-backend";
   bool configured = false;
 };

@@ -1,7 +1,8 @@
 // `leasefs store rekey`: a new key, without a moment in which no key on the disk opens the store.
 //
-// With a key file: FILE.new is made, the store is sealed anew so that both keys open it, FILE.new becomes FILE, and only then the
-// store forgets the old key. After a crash at any point the store opens with FILE, and --resume goes on.
+// With a key file: FILE.new is made and opens the store too, FILE.new becomes FILE, and only then everything is sealed
+// anew and the old key forgotten. After a crash at any point FILE opens the store (or FILE.new, if an earlier rekey was
+// left unfinished and the store's process ended too), and --resume goes on.
 #include <stdio.h>
 #include <unistd.h>
 
@@ -23,7 +24,7 @@ namespace {
 
 using store_admin::Verb;
 
-// Everything is sealed anew, which takes a while in a large store.
+// Sealing everything anew takes a while in a large store.
 constexpr ClientTimes kPatient = {.connect = std::chrono::seconds(5), .silence = std::chrono::minutes(10)};
 
 Finished Ask(const Place& place, Verb verb, StoreKey key = {}) {
@@ -48,9 +49,16 @@ Outcome<SecretBuffer> NewKeyFile(const std::string& path) {
   return MakeKeyFileAt(path, loop->random());
 }
 
-// Rekey with the key that lies in `path`, which this run may have `made`.
-Finished RekeyWith(const Place& place, SecretBuffer key, const std::string& path, bool made) {
-  Finished asked = Ask(place, Verb::kRekey, {StoreKey::Kind::kRaw, std::move(key)});
+StoreKey RawKey(const SecretBuffer& key) {
+  return {StoreKey::Kind::kRaw, SecretBuffer::CopyOf(key.Expose())};
+}
+
+// Makes the key that lies in `path`, which this run may have `made`, open the store too.
+Finished RekeyWith(const Place& place, const SecretBuffer& key, const std::string& path, bool made) {
+  Finished asked = Ask(place, Verb::kRekey, RawKey(key));
+  // Only the unfinished key may be left that opens it.
+  const bool locked = !asked.ok() && asked.error().code == ErrorKindName(ErrorKind::kLocked);
+  if (locked && !made && Ask(place, Verb::kUnlock, RawKey(key)).ok()) asked = Ask(place, Verb::kRekey, RawKey(key));
   if (asked.ok()) return asked;
   Failure failure = std::move(asked).error();
   // Said no: nothing was changed. Said nothing: perhaps it was, and then the key is needed.
@@ -68,10 +76,12 @@ Finished RekeyFile(Context& context, const Place& place, const std::string& file
   const bool unfinished = Exists(next);
   if (unfinished && !resume) {
     return Failure{Exit::kLocal, "invalid", StrCat("an earlier rekey was not finished: ", next, " is there"),
-                   StrCat("`leasefs store rekey --resume` goes on with it; to begin anew instead, remove it: ", file, " still opens the store")};
+                   StrCat("`leasefs store rekey --resume` goes on with it; to begin anew instead, remove it: ", file,
+                          " still opens the store")};
   }
   if (!resume) LEASEFS_RETURN_IF_ERROR(ReadKeyFile(file));  // what is not there cannot be the key in use
-  // With nothing left to rename, the key in FILE is made the only one: whatever happened before, a key that is on the disk remains.
+  // With nothing left to rename, the key in FILE is made the only one: whatever happened before, a key that is on the
+  // disk remains.
   const bool fresh = !resume;
   auto key = fresh ? NewKeyFile(next) : ReadKeyFile(unfinished ? next : file);
   if (!key.ok()) {
@@ -79,19 +89,24 @@ Finished RekeyFile(Context& context, const Place& place, const std::string& file
     if (unfinished) failure.hint = StrCat("if ", next, " is cut, the rekey had not begun: remove it and begin anew");
     return failure;
   }
-  LEASEFS_RETURN_IF_ERROR(RekeyWith(place, std::move(*key), next, fresh));
+  LEASEFS_RETURN_IF_ERROR(RekeyWith(place, *key, fresh || unfinished ? next : file, fresh));
   if (fresh || unfinished) {
-    Status renamed = rename(next.c_str(), file.c_str()) == 0 ? SyncDirectory(ParentDirectory(file))
-                                                             : Status(ErrnoError(StrCat("renaming ", next, " to ", file), errno));
-    LEASEFS_RETURN_IF_ERROR(Local(std::move(renamed), "both keys open the store; `leasefs store rekey --resume` goes on"));
+    Status renamed = rename(next.c_str(), file.c_str()) == 0
+                         ? SyncDirectory(ParentDirectory(file))
+                         : Status(ErrnoError(StrCat("renaming ", next, " to ", file), errno));
+    LEASEFS_RETURN_IF_ERROR(
+        Local(std::move(renamed), "both keys open the store; `leasefs store rekey --resume` goes on"));
   }
   Finished finished = Ask(place, Verb::kFinishRekey);
   if (!finished.ok()) {
     Failure failure = std::move(finished).error();
-    failure.hint = StrCat(file, " is the new key, and the old one still opens the store; `leasefs store rekey --resume` ends that");
+    failure.hint = StrCat(
+        file, " is the new key, and the old one still opens the store; `leasefs store rekey --resume` ends that");
     return failure;
   }
-  Report(context, place, true, StrCat("the store ", place.backend, " is sealed anew; only ", file, " opens it now (backups from before need their old key)"));
+  Report(context, place, true,
+         StrCat("the store ", place.backend, " is sealed anew; only ", file,
+                " opens it now (backups from before need their old key)"));
   return Finish();
 }
 
@@ -100,21 +115,26 @@ Finished RekeyPassphrase(Context& context, const Place& place, const StorePlan& 
   LEASEFS_RETURN_IF_ERROR(Ask(place, Verb::kRekey, {StoreKey::Kind::kPassphrase, std::move(passphrase)}));
   if (plan.store.key.kind == KeySource::Kind::kPassphrase) {
     LEASEFS_RETURN_IF_ERROR(Ask(place, Verb::kFinishRekey));
-    Report(context, place, true, StrCat("the store ", place.backend, " is sealed anew; only the new passphrase opens it"));
+    Report(context, place, true,
+           StrCat("the store ", place.backend, " is sealed anew; only the new passphrase opens it"));
     return Finish();
   }
   Report(context, place, false,
-         StrCat("the passphrase and the old key both open the store ", place.backend, ". Next:\n  set key = { passphrase = true } for it in ",
-                context.settings.config_path, ", restart the daemon, `leasefs store unlock`,\n  then `leasefs store rekey --finish`, and remove the old key"));
+         StrCat("the passphrase and the old key both open the store ", place.backend,
+                ". Next:\n  set key = { passphrase = true } for it in ", context.settings.config_path,
+                ", restart the daemon, `leasefs store unlock`,\n  then `leasefs store rekey --finish`, and remove the "
+                "old key"));
   return Finish();
 }
 
-// The new key gets a place that the configuration does not name yet: both keys open the store until that is done by hand.
-Finished RekeyToNewPlace(Context& context, const Place& place, const StorePlan& plan, const KeySource& to, bool resume) {
+// The new key gets a place that the configuration does not name yet: both keys open the store until that is done by
+// hand.
+Finished RekeyToNewPlace(Context& context, const Place& place, const StorePlan& plan, const KeySource& to,
+                         bool resume) {
   const bool made = !(resume && Exists(to.name));
   auto key = made ? NewKeyFile(to.name) : ReadKeyFile(to.name);
   if (!key.ok()) return std::move(key).error();
-  LEASEFS_RETURN_IF_ERROR(RekeyWith(place, std::move(*key), to.name, made));
+  LEASEFS_RETURN_IF_ERROR(RekeyWith(place, *key, to.name, made));
   const std::string& config = context.settings.config_path;
   std::string next = StrCat("the old and the new key both open the store ", place.backend, ". Next:\n");
   if (to.kind == KeySource::Kind::kCredential) {
@@ -125,13 +145,16 @@ Finished RekeyToNewPlace(Context& context, const Place& place, const StorePlan& 
   } else {
     next += StrCat("  set key = { file = \"", to.name, "\" } for it in ", config, '\n');
   }
-  next += "  restart the daemon, see that the store opens (`leasefs store status`),\n  then `leasefs store rekey --finish`, and shred the old key";
+  next +=
+      "  restart the daemon, see that the store opens (`leasefs store status`),\n  then `leasefs store rekey "
+      "--finish`, and shred the old key";
   Report(context, place, false, next);
   return Finish();
 }
 
 Finished FinishOnly(Context& context, const Place& place, bool yes) {
-  if (!yes && !Confirm(context.console, StrCat("forget the old key of ", place.backend, "? From then on only the key of the last rekey opens it: "
+  if (!yes && !Confirm(context.console, StrCat("forget the old key of ", place.backend,
+                                               "? From then on only the key of the last rekey opens it: "
                                                "is that in its place, and has the daemon opened the store with it?"))) {
     return UsageFailure("nothing was changed", "--finish asks on a terminal; --yes answers it");
   }
@@ -146,27 +169,39 @@ Finished RunRekey(Context& context, const Arguments& arguments) {
   const bool resume = arguments.Has("--resume");
   const auto credential = arguments.Value("--credential-file");
   const auto named = arguments.Value("--key-file");
-  if (int{passphrase} + int{finish} + int{credential.has_value()} + int{named.has_value()} > 1 || (resume && (passphrase || finish))) {
-    return UsageFailure("these options do not go together", "one of --key-file, --credential-file, --passphrase and --finish; --resume with a file only");
+  if (int{passphrase} + int{finish} + int{credential.has_value()} + int{named.has_value()} > 1 ||
+      (resume && (passphrase || finish))) {
+    return UsageFailure("these options do not go together",
+                        "one of --key-file, --credential-file, --passphrase and --finish; --resume with a file only");
   }
-  LEASEFS_ASSIGN_OR_RETURN(place, FindStore(context, arguments.Value("--backend").value_or("")));
+  LEASEFS_ASSIGN_OR_RETURN(backend, NamedBackend(arguments, 0));
+  LEASEFS_ASSIGN_OR_RETURN(place, FindStore(context, backend));
   if (finish) return FinishOnly(context, place, arguments.Has("--yes"));
   LEASEFS_ASSIGN_OR_RETURN(plan, PlanStore(context, place.backend));
   if (passphrase) return RekeyPassphrase(context, place, plan);
   if (credential) return RekeyToNewPlace(context, place, plan, {KeySource::Kind::kCredential, *credential}, resume);
   const bool in_place = plan.store.key.kind == KeySource::Kind::kFile && (!named || *named == plan.store.key.name);
-  if (named && plan.configured && !in_place) return RekeyToNewPlace(context, place, plan, {KeySource::Kind::kFile, *named}, resume);
+  if (named && plan.configured && !in_place)
+    return RekeyToNewPlace(context, place, plan, {KeySource::Kind::kFile, *named}, resume);
   if (!named && plan.store.key.kind != KeySource::Kind::kFile) {
-    return UsageFailure("the configuration names no key file for this store", "give --passphrase, --credential-file FILE or --key-file FILE");
+    return UsageFailure("the configuration names no key file for this store",
+                        "give --passphrase, --credential-file FILE or --key-file FILE");
   }
   return RekeyFile(context, place, named.value_or(plan.store.key.name), resume);
 }
 
+constexpr PositionalSpec kPositionals[] = {{.name = "BACKEND", .required = false, .offer = Offer::kBackend}};
 constexpr OptionSpec kOptions[] = {
     {.name = "--backend", .letter = 'b', .argument = "NAME", .help = "this store", .offer = Offer::kBackend},
-    {.name = "--key-file", .argument = "FILE", .help = "the key file to replace (the backend's), or a new one", .offer = Offer::kFile},
+    {.name = "--key-file",
+     .argument = "FILE",
+     .help = "the key file to replace (the backend's), or a new one",
+     .offer = Offer::kFile},
     {.name = "--passphrase", .help = "a passphrase from now on; asked for, or from standard input"},
-    {.name = "--credential-file", .argument = "FILE", .help = "put the new key into FILE, to be made a systemd credential", .offer = Offer::kFile},
+    {.name = "--credential-file",
+     .argument = "FILE",
+     .help = "put the new key into FILE, to be made a systemd credential",
+     .offer = Offer::kFile},
     {.name = "--resume", .help = "go on with a rekey that was interrupted"},
     {.name = "--finish", .help = "only forget the old key, after the new one was put in its place by hand"},
     {.name = "--yes", .letter = 'y', .help = "with --finish: do not ask"},
@@ -178,12 +213,15 @@ const VerbSpec kStoreRekey = {
     .group = "store",
     .name = "rekey",
     .summary = "seal a store anew under a new key (root only)",
-    .details = "With a key file this is one step: FILE.new is made, the store is sealed anew, FILE.new becomes FILE, the old key is forgotten. If it is "
-               "interrupted, FILE still opens the store and --resume goes on. Where the new key needs a place of its own first (a credential, or a "
-               "passphrase instead of a file), both keys open the store until --finish.\n"
-               "\n"
-               "Backups from before open with the key they were made under.",
-    .positionals = {},
+    .details =
+        "With a key file this is one step: FILE.new is made and opens the store too, FILE.new becomes FILE, everything "
+        "is sealed anew and the old "
+        "key is forgotten. If it is interrupted, --resume goes on. Where the new key needs a place of its own first (a "
+        "credential, or a "
+        "passphrase instead of a file), both keys open the store until --finish.\n"
+        "\n"
+        "Backups from before open with the key they were made under.",
+    .positionals = kPositionals,
     .options = kOptions,
     .touches_values = true,
     .run = RunRekey,

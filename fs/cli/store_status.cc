@@ -12,8 +12,9 @@ namespace {
 Finished RunStoreStatus(Context& context, const Arguments& arguments) {
   std::vector<std::string> names;
   LEASEFS_ASSIGN_OR_RETURN(run_directory, RunDirectory(context));
-  if (const auto backend = arguments.Value("--backend")) {
-    LEASEFS_ASSIGN_OR_RETURN(place, FindStore(context, *backend));
+  LEASEFS_ASSIGN_OR_RETURN(backend, NamedBackend(arguments, 0));
+  if (!backend.empty()) {
+    LEASEFS_ASSIGN_OR_RETURN(place, FindStore(context, backend));
     names.push_back(place.backend);
   } else {
     LEASEFS_ASSIGN_OR_RETURN(found, StoreSockets(run_directory));
@@ -22,17 +23,21 @@ Finished RunStoreStatus(Context& context, const Arguments& arguments) {
   }
   JsonWriter writer;
   writer.BeginObject().BeginArray("stores");
-  Table table({"STORE", "STATE", "SECRETS", "VERSIONS", "CHANGES", "SIZE"});
+  Table table({"STORE", "STATE", "SECRETS", "VERSIONS", "SIZE"});
   for (const std::string& name : names) {
     store_admin::AdminRequest request;
     request.verb = store_admin::Verb::kStatus;
     LEASEFS_ASSIGN_OR_RETURN(reply, AskStore(StoreSocketPath(run_directory, name), request));
     const StoreFigures& figures = reply.figures;
-    table.Add({name, reply.state, std::to_string(figures.secrets), std::to_string(figures.versions), std::to_string(figures.generation),
+    table.Add({name, reply.state, std::to_string(figures.secrets), std::to_string(figures.versions),
                ShowBytes(figures.file_bytes)});
     writer.BeginObject().Text("name", name).Text("state", reply.state).Number("secrets", figures.secrets);
-    writer.Number("versions", figures.versions).Number("generation", figures.generation).Number("file_bytes", figures.file_bytes).EndObject();
-    if (reply.state.starts_with("locked")) context.console.Words(StrCat(name, " is locked: `leasefs store unlock --backend ", name, "`"));
+    writer.Number("versions", figures.versions)
+        .Number("generation", figures.generation)
+        .Number("file_bytes", figures.file_bytes)
+        .EndObject();
+    if (reply.state.starts_with("locked"))
+      context.console.Words(StrCat(name, " is locked: `leasefs store unlock ", name, "`"));
   }
   if (context.settings.json) {
     context.console.Data(std::move(writer.EndArray().EndObject()).Take());
@@ -42,6 +47,7 @@ Finished RunStoreStatus(Context& context, const Arguments& arguments) {
   return Finish();
 }
 
+constexpr PositionalSpec kPositionals[] = {{.name = "BACKEND", .required = false, .offer = Offer::kBackend}};
 constexpr OptionSpec kOptions[] = {
     {.name = "--backend", .letter = 'b', .argument = "NAME", .help = "this store only", .offer = Offer::kBackend}};
 
@@ -51,8 +57,9 @@ const VerbSpec kStoreStatus = {
     .group = "store",
     .name = "status",
     .summary = "show the state of the stores",
-    .details = "For each: open, locked or damaged with the reason; how many secrets and versions it holds, how many changes it has seen, its size.",
-    .positionals = {},
+    .details =
+        "For each: open, locked or damaged with the reason; how many secrets and versions it holds, and its size.",
+    .positionals = kPositionals,
     .options = kOptions,
     .run = RunStoreStatus,
 };

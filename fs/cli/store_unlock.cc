@@ -11,7 +11,8 @@ namespace leasefs::cli {
 namespace {
 
 Finished RunUnlock(Context& context, const Arguments& arguments) {
-  LEASEFS_ASSIGN_OR_RETURN(place, FindStore(context, arguments.Value("--backend").value_or("")));
+  LEASEFS_ASSIGN_OR_RETURN(backend, NamedBackend(arguments, 0));
+  LEASEFS_ASSIGN_OR_RETURN(place, FindStore(context, backend));
   store_admin::AdminRequest request;
   request.verb = store_admin::Verb::kUnlock;
   if (const auto file = arguments.Value("--key-file")) {
@@ -24,7 +25,8 @@ Finished RunUnlock(Context& context, const Arguments& arguments) {
   auto reply = AskStore(place.socket, request);
   if (!reply.ok()) {
     Failure failure = std::move(reply).error();
-    if (failure.code == ErrorKindName(ErrorKind::kLocked)) failure.hint = "try again; `leasefs store status` shows the state of the store";
+    if (failure.code == ErrorKindName(ErrorKind::kLocked))
+      failure.hint = "try again; `leasefs store status` shows the state of the store";
     return failure;
   }
   if (context.settings.json) {
@@ -36,6 +38,7 @@ Finished RunUnlock(Context& context, const Arguments& arguments) {
   return Finish();
 }
 
+constexpr PositionalSpec kPositionals[] = {{.name = "BACKEND", .required = false, .offer = Offer::kBackend}};
 constexpr OptionSpec kOptions[] = {
     {.name = "--backend", .letter = 'b', .argument = "NAME", .help = "this store", .offer = Offer::kBackend},
     {.name = "--key-file", .argument = "FILE", .help = "with this key file, not a passphrase", .offer = Offer::kFile},
@@ -47,9 +50,11 @@ const VerbSpec kStoreUnlock = {
     .group = "store",
     .name = "unlock",
     .summary = "open a locked store with its passphrase (root only)",
-    .details = "The passphrase is asked for without showing it, or read from standard input (one newline at its end is dropped). The key stays in the "
-               "memory of the store's process until that stops.",
-    .positionals = {},
+    .details =
+        "The passphrase is asked for without showing it, or read from standard input (one newline at its end is "
+        "dropped). The key stays in the "
+        "memory of the store's process until that stops.",
+    .positionals = kPositionals,
     .options = kOptions,
     .touches_values = true,
     .run = RunUnlock,

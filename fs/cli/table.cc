@@ -80,10 +80,13 @@ std::string ShowUser(uint32_t uid) {
   std::array<char, 4096> memory{};
   passwd entry{};
   passwd* found = nullptr;
-  if (getpwuid_r(uid, &entry, memory.data(), memory.size(), &found) != 0 || found == nullptr) return std::to_string(uid);
+  if (getpwuid_r(uid, &entry, memory.data(), memory.size(), &found) != 0 || found == nullptr)
+    return std::to_string(uid);
   return found->pw_name;
 }
 
-std::string Count(uint64_t count, std::string_view noun) { return StrCat(count, ' ', noun, count == 1 ? "" : "s"); }
+std::string Count(uint64_t count, std::string_view noun) {
+  return StrCat(count, ' ', noun, count == 1 ? "" : "s");
+}
 
 }  // namespace leasefs::cli

@@ -30,7 +30,7 @@ struct OptionSpec {
 struct PositionalSpec {
   std::string_view name = {};  // "PATH"
   bool required = true;
-  bool repeats = false;        // the last one only
+  bool repeats = false;  // the last one only
   Offer offer = Offer::kNothing;
 };
 
@@ -49,8 +49,8 @@ struct Arguments {
 // What holds for every verb.
 struct Settings {
   std::string config_path = "/etc/leasefs/leasefs.toml";
-  bool config_named = false;                // by --config or LEASEFS_CONFIG
-  std::optional<std::string> socket_dir;    // by --socket-dir or LEASEFS_RUN
+  bool config_named = false;              // by --config or LEASEFS_CONFIG
+  std::optional<std::string> socket_dir;  // by --socket-dir or LEASEFS_RUN
   bool json = false;
 };
 
@@ -60,10 +60,10 @@ struct Context {
 };
 
 struct VerbSpec {
-  std::string_view group;      // "store" for `leasefs store init`, else ""
+  std::string_view group;  // "store" for `leasefs store init`, else ""
   std::string_view name;
-  std::string_view summary;    // one line
-  std::string_view details;    // paragraphs for `leasefs help VERB`
+  std::string_view summary;  // one line
+  std::string_view details;  // paragraphs for `leasefs help VERB`
   std::span<const PositionalSpec> positionals;
   std::span<const OptionSpec> options;
   bool touches_values = false;  // core dumps are off

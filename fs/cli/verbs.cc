@@ -9,18 +9,25 @@ namespace leasefs::cli {
 namespace {
 
 constexpr std::array<const VerbSpec*, 21> kVerbs = {
-    &kStoreInit, &kStoreStatus, &kStoreUnlock, &kStoreBackup, &kStoreRekey,             //
-    &kPut,       &kGet,         &kLs,          &kRm,          &kHistory,    &kRollback,  //
-    &kImport,    &kStatus,      &kStat,        &kExplain,     &kRefresh,    &kReload,    //
-    &kCheckConfig, &kVersion,   &kHelp,        &kCompletion,
+    &kStoreInit,   &kStoreStatus, &kStoreUnlock, &kStoreBackup, &kStoreRekey,              //
+    &kPut,         &kGet,         &kLs,          &kRm,          &kHistory,    &kRollback,  //
+    &kImport,      &kStatus,      &kStat,        &kExplain,     &kRefresh,    &kReload,    //
+    &kCheckConfig, &kVersion,     &kHelp,        &kCompletion,
 };
 
 constexpr std::array<OptionSpec, 6> kGlobalOptions = {{
-    {.name = "--config", .argument = "FILE", .help = "configuration file (LEASEFS_CONFIG; /etc/leasefs/leasefs.toml)",
+    {.name = "--config",
+     .argument = "FILE",
+     .help = "configuration file (LEASEFS_CONFIG; /etc/leasefs/leasefs.toml)",
      .offer = Offer::kFile},
-    {.name = "--socket-dir", .argument = "DIR", .help = "where the sockets are (LEASEFS_RUN; run_directory of the configuration)",
+    {.name = "--socket-dir",
+     .argument = "DIR",
+     .help = "where the sockets are (LEASEFS_RUN; run_directory of the configuration)",
      .offer = Offer::kDirectory},
-    {.name = "--output", .letter = 'o', .argument = "FORMAT", .help = "table or json (LEASEFS_FORMAT; table)",
+    {.name = "--output",
+     .letter = 'o',
+     .argument = "FORMAT",
+     .help = "table or json (LEASEFS_FORMAT; table)",
      .offer = Offer::kFormat},
     {.name = "--quiet", .letter = 'q', .help = "no words on standard error but warnings and errors"},
     {.name = "--no-color", .help = "no colours (NO_COLOR)"},
@@ -40,14 +47,20 @@ std::vector<std::string> Arguments::Values(std::string_view option) const {
   return found == options.end() ? std::vector<std::string>() : found->second;
 }
 
-std::string VerbSpec::FullName() const { return group.empty() ? std::string(name) : StrCat(group, ' ', name); }
+std::string VerbSpec::FullName() const {
+  return group.empty() ? std::string(name) : StrCat(group, ' ', name);
+}
 
-std::span<const VerbSpec* const> Verbs() { return kVerbs; }
-std::span<const OptionSpec> GlobalOptions() { return kGlobalOptions; }
+std::span<const VerbSpec* const> Verbs() {
+  return kVerbs;
+}
+std::span<const OptionSpec> GlobalOptions() {
+  return kGlobalOptions;
+}
 
 const VerbSpec* FindVerb(std::string_view full_name) {
-  const auto found = std::find_if(kVerbs.begin(), kVerbs.end(),
-                                  [&](const VerbSpec* verb) { return verb->FullName() == full_name; });
+  const auto found =
+      std::find_if(kVerbs.begin(), kVerbs.end(), [&](const VerbSpec* verb) { return verb->FullName() == full_name; });
   return found == kVerbs.end() ? nullptr : *found;
 }
 

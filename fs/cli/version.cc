@@ -20,9 +20,11 @@ Finished RunVersion(Context& context, const Arguments&) {
   context.console.Data(StrCat("leasefs ", LEASEFS_VERSION, '\n'));
   if (!daemon.empty()) {
     context.console.Data(StrCat("leasefsd ", Printable(daemon, 60), '\n'));
-    if (daemon != LEASEFS_VERSION) context.console.Warning("they are not of one version: restart the daemon after an upgrade");
+    if (daemon != LEASEFS_VERSION)
+      context.console.Warning("they are not of one version: restart the daemon after an upgrade");
   } else {
-    context.console.Words(StrCat("leasefsd cannot be asked: ", answer.ok() ? "it does not say its version" : answer.error().message));
+    context.console.Words(
+        StrCat("leasefsd cannot be asked: ", answer.ok() ? "it does not say its version" : answer.error().message));
   }
   return Finish();
 }
