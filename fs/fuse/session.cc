@@ -270,6 +270,13 @@ void FuseSession::Stop() {
   impl_->core.notifier.Stop();
 }
 
+void FuseSession::ProcessForTest(std::span<const std::byte> request) {
+  Delivery delivery;
+  delivery.raw = request;
+  delivery.arrival = impl_->core.loop.Now();
+  impl_->core.Process(delivery);
+}
+
 bool FuseSession::over() const {
   return impl_->over.load();
 }

@@ -94,6 +94,10 @@ class FuseSession {
   BootTime BusySince() const;
   Counters counters() const;
 
+  // One request on the calling thread, as if a worker had read it, from memory that ends where it ends. Not while
+  // workers run.
+  void ProcessForTest(std::span<const std::byte> request);
+
  private:
   struct Impl;
   explicit FuseSession(std::unique_ptr<Impl> impl);
