@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Nobody notices a crash: fs and the store process are killed under load, and stopped; readers see neither failure nor old bytes."""
+
+import os
+import random
+import signal
+import threading
+import time
+
+import harness
+from harness import ALICE, Daemon, DaemonTest, as_user, read_as, wait_for
+
+KILLS = int(os.environ.get("LEASEFS_KILLS", "100"))
+SECRETS = 20
+
+
+def value_of(number):
+    return random.Random(number).randbytes(10 + number * 997 % 20000)
+
+
+class Readers:
+    """Child processes that open, read and close until they are told to stop; each counts and reports its failures."""
+
+    def __init__(self, daemon, count=4, cold=False):
+        self.stop_read, self.stop_write = os.pipe()
+        self.children = []
+        for child in range(count):
+            read_end, write_end = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                status = 1
+                try:
+                    os.close(self.stop_write)
+                    os.setgroups([])
+                    os.setresgid(ALICE, ALICE, ALICE)
+                    os.setresuid(ALICE, ALICE, ALICE)
+                    os.write(write_end, self.work(daemon, child).encode())
+                    status = 0
+                finally:
+                    os._exit(status)
+            os.close(write_end)
+            self.children.append((pid, read_end))
+
+    def work(self, daemon, child):
+        chance = random.Random(child)
+        kept = os.open(daemon.mount / "web/s0/k", os.O_RDONLY)  # an old descriptor, read again and again
+        reads, failures, longest = 0, [], 0.0
+        os.set_blocking(self.stop_read, False)
+        while True:
+            try:
+                if os.read(self.stop_read, 1) == b"":
+                    break
+            except BlockingIOError:
+                pass
+            number = chance.randrange(SECRETS)
+            start = time.monotonic()
+            try:
+                with open(daemon.mount / f"web/s{number}/k", "rb") as file:
+                    got = file.read()
+                if got != value_of(number):
+                    failures.append(f"s{number}: {len(got)} bytes, not {len(value_of(number))} or not the same")
+                if os.pread(kept, 1 << 20, 0) != value_of(0):
+                    failures.append("the old descriptor reads other bytes")
+            except OSError as error:
+                failures.append(f"s{number}: {error}")
+            reads += 1
+            longest = max(longest, time.monotonic() - start)
+        return f"{reads} {longest:.3f} {'; '.join(failures[:5])}"
+
+    def finish(self):
+        """(reads, the longest in seconds, failures)"""
+        os.close(self.stop_write)
+        os.close(self.stop_read)
+        total, longest, failures = 0, 0.0, []
+        for pid, pipe in self.children:
+            with os.fdopen(pipe) as file:
+                words = file.read().split(" ", 2)
+            os.waitpid(pid, 0)
+            if len(words) < 2:
+                failures.append("a reader died")
+                continue
+            total += int(words[0])
+            longest = max(longest, float(words[1]))
+            if words[2:] and words[2]:
+                failures.append(words[2])
+        return total, longest, failures
+
+
+class Takeover(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        for number in range(SECRETS):
+            self.daemon.put(f"web/s{number}", k=value_of(number))
+
+    def fetches(self):
+        return self.daemon.json("status")["counters"]["fetches"]
+
+    def kill_under_load(self, role):
+        for number in range(SECRETS):
+            self.assertEqual(read_as(ALICE, self.path(f"web/s{number}/k")), value_of(number))
+        before = self.fetches()
+        readers = Readers(self.daemon)
+        for _ in range(KILLS):
+            time.sleep(random.uniform(0.02, 0.06))
+            old = self.daemon.kill_child(role)
+            self.daemon.wait_new_child(role, old)
+        time.sleep(0.5)
+        reads, longest, failures = readers.finish()
+        print(f"{KILLS} kills of {role}: {reads} reads, the longest {longest:.3f} s")
+        self.assertEqual(failures, [])
+        self.assertGreater(reads, KILLS)
+        self.assertLess(longest, 5.0)
+        self.assertEqual(self.fetches(), before, "what was known was fetched again")
+        self.assertEqual(self.daemon.json("status")["counters"]["handles"], 0, "handles were left over")
+
+    def test_fs_killed_under_load(self):
+        self.kill_under_load("fs")
+
+    def test_store_killed_under_load(self):
+        self.kill_under_load("store local")
+
+    def test_readers_waiting_in_open_are_answered_by_the_successor(self):
+        store = self.daemon.child("store local")
+        os.kill(store, signal.SIGSTOP)  # nobody answers, so that readers wait
+        results = []
+        threads = [threading.Thread(target=lambda n=n: results.append(read_as(ALICE, self.path(f"web/s{n}/k")) == value_of(n)))
+                   for n in range(8)]
+        for thread in threads:
+            thread.start()
+        wait_for("readers wait", lambda: self.daemon.json("status")["counters"]["waiting"] >= 8)
+        for _ in range(3):
+            self.daemon.wait_new_child("fs", self.daemon.kill_child("fs"))
+        os.kill(store, signal.SIGCONT)
+        for thread in threads:
+            thread.join()
+        self.assertEqual(results, [True] * 8)
+
+    def test_a_stopped_fs_is_replaced_by_the_watchdog(self):
+        self.assertEqual(read_as(ALICE, self.path("web/s1/k")), value_of(1))
+        readers = Readers(self.daemon)
+        time.sleep(0.3)
+        old = self.daemon.kill_child("fs", signal.SIGSTOP)
+        self.daemon.wait_new_child("fs", old)
+        time.sleep(0.5)
+        reads, longest, failures = readers.finish()
+        print(f"SIGSTOP: {reads} reads, the longest {longest:.3f} s")
+        self.assertEqual(failures, [])
+        self.assertLess(longest, 5.0)
+
+    def test_a_change_made_while_fs_is_away_is_seen(self):
+        self.assertEqual(read_as(ALICE, self.path("web/s2/k")), value_of(2))
+        self.daemon.kill_child("fs")
+        self.daemon.put("web/s2", k=b"changed")
+        self.assertEqual(read_as(ALICE, self.path("web/s2/k")), b"changed")
+
+    def test_every_open_is_recorded_once_across_kills(self):
+        opens = 300
+        before = len(self.daemon.opens())
+
+        def work():
+            for i in range(opens):
+                with open(self.path(f"web/s{i % SECRETS}/k"), "rb") as file:
+                    file.read()
+            return True
+
+        thread = threading.Thread(target=lambda: as_user(ALICE, work))
+        thread.start()
+        while thread.is_alive():
+            time.sleep(0.03)
+            self.daemon.wait_new_child("fs", self.daemon.kill_child("fs"))
+        thread.join()
+        wait_for("all records are in the file", lambda: len(self.daemon.opens()) >= before + opens)
+        records = self.daemon.opens()
+        self.assertEqual(len(records), before + opens)
+        sequence = [record["seq"] for record in self.daemon.audit()]
+        self.assertEqual(len(sequence), len(set(sequence)), "a record stands twice in the file")
+
+
+if __name__ == "__main__":
+    harness.main()
