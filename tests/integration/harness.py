@@ -176,7 +176,7 @@ class Daemon:
         """{"fs": pid, "store local": pid}, of the living children of the keeper."""
         found = {}
         for pid in pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):  # between fork and exec it has the keeper's words
                 words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
                 role = words[words.index("--role") + 1]
                 found["fs" if role == "fs" else f"store {words[words.index('--name') + 1]}"] = int(pid)

@@ -4,6 +4,7 @@
 import os
 import random
 import signal
+import subprocess
 import threading
 import time
 
@@ -122,18 +123,15 @@ class Takeover(DaemonTest):
     def test_readers_waiting_in_open_are_answered_by_the_successor(self):
         store = self.daemon.child("store local")
         os.kill(store, signal.SIGSTOP)  # nobody answers, so that readers wait
-        results = []
-        threads = [threading.Thread(target=lambda n=n: results.append(read_as(ALICE, self.path(f"web/s{n}/k")) == value_of(n)))
+        readers = [subprocess.Popen(["cat", self.path(f"web/s{n}/k")], user=ALICE, group=ALICE, extra_groups=[], stdout=subprocess.PIPE)
                    for n in range(8)]
-        for thread in threads:
-            thread.start()
         wait_for("readers wait", lambda: self.daemon.json("status")["counters"]["waiting"] >= 8)
         for _ in range(3):
             self.daemon.wait_new_child("fs", self.daemon.kill_child("fs"))
         os.kill(store, signal.SIGCONT)
-        for thread in threads:
-            thread.join()
-        self.assertEqual(results, [True] * 8)
+        for number, reader in enumerate(readers):
+            self.assertEqual(reader.communicate(timeout=10)[0], value_of(number))
+            self.assertEqual(reader.returncode, 0)
 
     def test_a_stopped_fs_is_replaced_by_the_watchdog(self):
         self.assertEqual(read_as(ALICE, self.path("web/s1/k")), value_of(1))
