@@ -77,7 +77,7 @@ TEST(WipingNewTest, AGrownStringLeavesNothingBehind) {
 
 TEST(WipingNewTest, WhatCannotBeHadIsReported) {
   volatile size_t too_much = SIZE_MAX / 2;
-  EXPECT_THROW(static_cast<void>(::operator new(too_much)), std::bad_alloc);
+  EXPECT_THROW(::operator delete(::operator new(too_much)), std::bad_alloc);
   EXPECT_EQ(::operator new(too_much, std::nothrow), nullptr);
 }
 

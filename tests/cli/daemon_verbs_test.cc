@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "fs/control/report_json.h"
+#include "fs/control/wire.h"
 #include "tests/cli/run_cli.h"
 #include "tests/cli/scripted_peer.h"
 
@@ -153,7 +154,7 @@ TEST_F(DaemonVerbsTest, ExplainAsksForTheUserAsTheDatabaseKnowsThem) {
 TEST_F(DaemonVerbsTest, ExplainTakesNumbersAndMoreGroups) {
   reply_.json = "{}";
   EXPECT_EQ(Run({"explain", "-u", "3999999", "-g", "77", "--group", "root", "x"}).exit, 0);
-  EXPECT_THAT(requests_[0].arguments, ElementsAre("x", "3999999", "3999999", "77,0"));
+  EXPECT_THAT(requests_[0].arguments, ElementsAre("x", "3999999", "3999999", "3999999,77,0"));
 }
 
 TEST_F(DaemonVerbsTest, ExplainRefusesWhomNobodyKnows) {

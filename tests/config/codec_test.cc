@@ -115,7 +115,7 @@ TEST(ConfigCodecTest, RefusesWhatTheReaderRefuses) {
 
 TEST(ConfigCodecTest, AStoreGetsItsPartAndNoPathOfItsKey) {
   Config config = FullConfig();
-  SecretBuffer encoded = EncodeForStore(config.backends[0], config.limits);
+  SecretBuffer encoded = EncodeForStore(config.backends[0], config.limits, config.audit);
   EXPECT_EQ(encoded.ExposeText().find("store.key"), std::string_view::npos);
   Result<StorePart> part = DecodeForStore(encoded.Expose());
   ASSERT_TRUE(part.ok());
@@ -124,6 +124,7 @@ TEST(ConfigCodecTest, AStoreGetsItsPartAndNoPathOfItsKey) {
   EXPECT_EQ(part->keep_versions, 10u);
   EXPECT_EQ(part->value_bytes, 2u << 20);
   EXPECT_EQ(part->key, KeySource::Kind::kFile);
+  EXPECT_FALSE(part->audit_required);
   std::vector<std::byte> bytes = Bytes(encoded);
   for (size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(DecodeForStore(std::span(bytes).first(size)).ok());
   bytes.push_back(std::byte{0});

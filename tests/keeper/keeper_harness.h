@@ -14,7 +14,8 @@
 
 namespace leasefs {
 
-// "leasefs" (60001), "leasefs-backend" (60002, primary group leasefs) and the group "leasefs" (60003), whatever the host has.
+// "leasefs" (60001), "leasefs-backend" (60002, whose primary group it is) and the group "leasefs" (60003), whatever the
+// host has.
 const AccountDatabase& TestAccounts();
 
 class KeeperHarness {
