@@ -26,7 +26,7 @@ struct StorePart {
   KeySource::Kind key = KeySource::Kind::kPassphrase;
   bool audit_required = true;  // audit.required
 };
-SecretBuffer EncodeForStore(const BackendOptions& backend, const LimitOptions& limits, const AuditOptions& audit = {});
+SecretBuffer EncodeForStore(const BackendOptions& backend, const LimitOptions& limits, const AuditOptions& audit);
 Result<StorePart> DecodeForStore(std::span<const std::byte> bytes);
 
 // What changed between two configurations and cannot be taken over by a reload ("mount", "backend.local.path").
