@@ -24,6 +24,9 @@ struct ClientTimes {
   std::chrono::milliseconds silence{30'000};  // the longest time without a byte, in either direction
 };
 
+// For what takes a store a while: sealing everything anew, copying it, storing thousands of secrets.
+inline constexpr ClientTimes kPatient = {.connect = std::chrono::seconds(5), .silence = std::chrono::minutes(10)};
+
 class Client {
  public:
   struct Frame {

@@ -153,7 +153,7 @@ Finished SendBatch(ImportSource& source, const Plan& plan, const Batch& batch, c
     LEASEFS_ASSIGN_OR_RETURN(fields, Local(source.Take(i), "it changed while it was read: try again"));
     request.puts.push_back({.secret = plan.paths[i], .fields = std::move(fields), .replace = plan.replace});
   }
-  LEASEFS_ASSIGN_OR_RETURN(reply, AskStore(place.socket, request));
+  LEASEFS_ASSIGN_OR_RETURN(reply, AskStore(place.socket, request, kPatient));
   *applied &= reply.applied;
   return Finish();
 }

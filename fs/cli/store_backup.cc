@@ -18,8 +18,6 @@
 namespace leasefs::cli {
 namespace {
 
-constexpr ClientTimes kPatient = {.connect = std::chrono::seconds(5), .silence = std::chrono::minutes(10)};
-
 // A file without a name where the file system has that (it vanishes by itself), else one beside `destination`.
 class Unfinished {
  public:

@@ -118,9 +118,7 @@ void SayNextSteps(Console& console, const Settings& settings, const StorePlan& p
     console.Warning(StrCat("the configuration names another key for backend ", plan.backend, ": correct its `key`"));
   }
   if (key.source.kind == KeySource::Kind::kCredential) {
-    const std::string name = plan.store.key.kind == KeySource::Kind::kCredential ? plan.store.key.name : "store-key";
-    console.Words(StrCat("  systemd-creds encrypt --name=", name, ' ', key.source.name, " /etc/credstore.encrypted/",
-                         name, " && shred -u ", key.source.name));
+    console.Words(StrCat(CredentialSteps(plan, key.source.name), "  shred -u ", key.source.name));
   }
   console.Words("  systemctl start leasefs          (or leasefsd in the foreground)");
   if (key.source.kind == KeySource::Kind::kPassphrase)

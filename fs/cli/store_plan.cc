@@ -51,4 +51,12 @@ Outcome<StorePlan> PlanStore(Context& context, const std::string& backend) {
   return plan;
 }
 
+std::string CredentialSteps(const StorePlan& plan, const std::string& clear_file) {
+  const bool named = plan.store.key.kind == KeySource::Kind::kCredential;
+  const std::string name = named ? plan.store.key.name : "store-key";
+  const std::string sealed = StrCat("/etc/leasefs/", name, ".cred");
+  return StrCat("  systemd-creds encrypt --name=", name, ' ', clear_file, ' ', sealed,
+                "\n  systemctl edit leasefs           ([Service] LoadCredentialEncrypted=", name, ':', sealed, ")\n");
+}
+
 }  // namespace leasefs::cli

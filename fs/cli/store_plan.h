@@ -21,4 +21,7 @@ struct StorePlan {
 // The backend of that name, or the only one when `backend` is "".
 Outcome<StorePlan> PlanStore(Context& context, const std::string& backend);
 
+// Lines for the operator: how the key in `clear_file` becomes the unit's credential.
+std::string CredentialSteps(const StorePlan& plan, const std::string& clear_file);
+
 }  // namespace leasefs::cli

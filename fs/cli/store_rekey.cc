@@ -24,9 +24,6 @@ namespace {
 
 using store_admin::Verb;
 
-// Sealing everything anew takes a while in a large store.
-constexpr ClientTimes kPatient = {.connect = std::chrono::seconds(5), .silence = std::chrono::minutes(10)};
-
 Finished Ask(const Place& place, Verb verb, StoreKey key = {}) {
   store_admin::AdminRequest request;
   request.verb = verb;
@@ -138,10 +135,9 @@ Finished RekeyToNewPlace(Context& context, const Place& place, const StorePlan& 
   const std::string& config = context.settings.config_path;
   std::string next = StrCat("the old and the new key both open the store ", place.backend, ". Next:\n");
   if (to.kind == KeySource::Kind::kCredential) {
-    const bool named = plan.store.key.kind == KeySource::Kind::kCredential;
-    const std::string name = named ? plan.store.key.name : "store-key";
-    next += StrCat("  systemd-creds encrypt --name=", name, ' ', to.name, " /etc/credstore.encrypted/", name, '\n');
-    if (!named) next += StrCat("  set key = { credential = \"store-key\" } for it in ", config, '\n');
+    next += CredentialSteps(plan, to.name);
+    if (plan.store.key.kind != to.kind)
+      next += StrCat("  set key = { credential = \"store-key\" } for it in ", config, '\n');
   } else {
     next += StrCat("  set key = { file = \"", to.name, "\" } for it in ", config, '\n');
   }

@@ -41,6 +41,19 @@ TEST(CompletionTest, EveryVerbAndOptionIsInAllThree) {
   }
 }
 
+TEST(ManPageTest, EveryVerbAndOptionIsInIt) {
+  const std::string page = ReadText("packaging/man/leasefs.1.scd");
+  ASSERT_NE(page, "") << "run from the top of the source tree";
+  for (const VerbSpec* verb : Verbs()) {
+    EXPECT_THAT(page, HasSubstr("\n*" + verb->FullName() + "*"));
+    for (const OptionSpec& option : verb->options) {
+      if (option.name != "--backend")
+        EXPECT_THAT(page, HasSubstr("*" + std::string(option.name) + "*")) << verb->FullName();
+    }
+  }
+  for (const OptionSpec& option : GlobalOptions()) EXPECT_THAT(page, HasSubstr("*" + std::string(option.name) + "*"));
+}
+
 TEST(CompletionTest, TheVerbPrintsThem) {
   EXPECT_EQ(RunCli({"completion", "bash"}).out, BashCompletion());
   EXPECT_EQ(RunCli({"completion", "zsh"}).out, ZshCompletion());
