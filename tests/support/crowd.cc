@@ -1,0 +1,71 @@
+// A crowd of threads that open and read one file at the same moment:  crowd THREADS PATH EXPECTED
+// Prints how many read exactly EXPECTED, how many failed by errno, and the longest time in milliseconds.
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <vector>
+
+namespace {
+
+const char* path;
+const char* expected;
+std::atomic<bool> go{false};
+std::atomic<int> same{0};
+std::atomic<int64_t> longest{0};
+std::mutex mutex;
+std::map<int, int> errors;
+
+void* Read(void*) {
+  while (!go) usleep(1000);
+  auto start = std::chrono::steady_clock::now();
+  char buffer[4096];
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int error = fd < 0 ? errno : 0;
+  ssize_t size = fd < 0 ? -1 : read(fd, buffer, sizeof buffer);
+  if (fd >= 0 && size < 0) error = errno;
+  if (fd >= 0) close(fd);
+  int64_t took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count();
+  int64_t before = longest;
+  while (took > before && !longest.compare_exchange_weak(before, took)) {
+  }
+  if (error == 0 && static_cast<size_t>(size) == std::strlen(expected) && std::memcmp(buffer, expected, std::strlen(expected)) == 0) {
+    ++same;
+  } else {
+    std::lock_guard lock(mutex);
+    ++errors[error];
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 4) return 2;
+  path = argv[2];
+  expected = argv[3];
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, 64 << 10);
+  std::vector<pthread_t> threads(static_cast<size_t>(std::atoi(argv[1])));
+  for (auto& thread : threads) {
+    if (pthread_create(&thread, &attributes, Read, nullptr) != 0) return 3;
+  }
+  go = true;
+  for (auto thread : threads) pthread_join(thread, nullptr);
+  std::printf("{\"same\": %d, \"longest_ms\": %ld, \"errors\": {", same.load(), longest.load());
+  const char* comma = "";
+  for (auto [error, count] : errors) {
+    std::printf("%s\"%d\": %d", comma, error, count);
+    comma = ", ";
+  }
+  std::printf("}}\n");
+}
