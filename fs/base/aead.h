@@ -29,7 +29,8 @@ class AeadKey {
   // nonce | ciphertext | tag. The nonce is random: at most 2^32 messages under one key (NIST SP 800-38D, 8.3).
   std::vector<std::byte> Seal(Random& random, std::span<const std::byte> aad, std::span<const std::byte> plain) const;
   // The same into memory of plain.size() + kOverhead bytes.
-  void SealTo(Random& random, std::span<const std::byte> aad, std::span<const std::byte> plain, std::span<std::byte> out) const;
+  void SealTo(Random& random, std::span<const std::byte> aad, std::span<const std::byte> plain,
+              std::span<std::byte> out) const;
   // kRemote "does not authenticate" for anything that Seal did not make with this key and `aad`.
   Result<SecretBuffer> Open(std::span<const std::byte> aad, std::span<const std::byte> sealed) const;
 
@@ -40,7 +41,8 @@ class AeadKey {
 // HKDF-SHA256 (RFC 5869), kKeyBytes out.
 SecretBuffer DeriveKey(const SecretBuffer& key, std::span<const std::byte> salt, std::string_view info);
 // scrypt (RFC 7914), kKeyBytes out. Takes memory of 128 * n * r bytes. kInvalid for parameters that OpenSSL refuses.
-Result<SecretBuffer> ScryptKey(const SecretBuffer& passphrase, std::span<const std::byte> salt, uint64_t n, uint32_t r, uint32_t p);
+Result<SecretBuffer> ScryptKey(const SecretBuffer& passphrase, std::span<const std::byte> salt, uint64_t n, uint32_t r,
+                               uint32_t p);
 Digest HmacSha256(const SecretBuffer& key, std::span<const std::byte> data);
 
 }  // namespace leasefs

@@ -1,7 +1,8 @@
 // Fixed little-endian binary encoding for frames between processes. No JSON, no self-description.
 //
-// Writer appends to a SecretBuffer, since a frame may carry a value. Reader checks every range against what is left: after
-// the first violation it returns zeros and empties, and ok() stays false; nothing is allocated before its length is checked.
+// Writer appends to a SecretBuffer, since a frame may carry a value. Reader checks every range against what is left:
+// after the first violation it returns zeros and empties, and ok() stays false; nothing is allocated before its length
+// is checked.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,8 @@ class Writer {
   void I64(int64_t value) { U64(static_cast<uint64_t>(value)); }
   void Bool(bool value) { U8(value ? 1 : 0); }
   void Time(BootTime value) { I64(ToNanoseconds(value)); }
-  void String(std::string_view value);                // 32-bit length, bytes
-  void Bytes(std::span<const std::byte> value);       // 32-bit length, bytes
+  void String(std::string_view value);           // 32-bit length, bytes
+  void Bytes(std::span<const std::byte> value);  // 32-bit length, bytes
   void Secret(const SecretBuffer& value) { Bytes(value.Expose()); }
 
   SecretBuffer Take() && { return std::move(buffer_); }

@@ -1,5 +1,5 @@
-// Words for the operator, on standard error, through spdlog. Any thread. A function logs or returns an error, never both.
-// SECURITY: takes text only; there is no way to hand it a SecretBuffer.
+// Words for the operator, on standard error, through spdlog. Any thread. A function logs or returns an error, never
+// both. SECURITY: takes text only; there is no way to hand it a SecretBuffer.
 #pragma once
 
 #include <string_view>

@@ -1,9 +1,9 @@
 // SecretArena: the memory under SecretBuffer. One per process, thread-safe, never destroyed.
 //
-// A reserved range of anonymous private memory, MADV_DONTDUMP and MADV_WIPEONFORK, locked with MLOCK_ONFAULT so that only
-// what is used counts. It is best set up while the process still has CAP_IPC_LOCK: memory stays locked when the capability is
-// given up. Where locking is refused the arena still works; the figures say so, and memory.require_lock makes it fatal.
-// Freed memory is wiped at once; whole pages of it go back to the kernel.
+// A reserved range of anonymous private memory, MADV_DONTDUMP and MADV_WIPEONFORK, locked with MLOCK_ONFAULT so that
+// only what is used counts. It is best set up while the process still has CAP_IPC_LOCK: memory stays locked when the
+// capability is given up. Where locking is refused the arena still works; the figures say so, and memory.require_lock
+// makes it fatal. Freed memory is wiped at once; whole pages of it go back to the kernel.
 #pragma once
 
 #include <cstddef>

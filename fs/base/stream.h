@@ -1,7 +1,7 @@
 // Stream: an ordered byte stream to one peer, without blocking. Used on the loop's thread only.
 //
-// FdStream wraps a connected non-blocking socket; SimStream is one end of a simulated pair, with delay and sudden death.
-// Bytes may be secret: they are held in SecretBuffers on both sides.
+// FdStream wraps a connected non-blocking socket; SimStream is one end of a simulated pair, with delay and sudden
+// death. Bytes may be secret: they are held in SecretBuffers on both sides.
 #pragma once
 
 #include <cstddef>
@@ -25,8 +25,8 @@ class Stream {
   };
 
   virtual ~Stream() = default;  // closes; no event comes afterwards
-  // Call once, before anything else. Events come from the loop, never from within a call; the owner may destroy the stream
-  // inside an event.
+  // Call once, before anything else. Events come from the loop, never from within a call; the owner may destroy the
+  // stream inside an event.
   virtual void Start(Events events) = 0;
   // Queues; never blocks. After on_closed it does nothing.
   virtual void Send(SecretBuffer bytes) = 0;
@@ -39,7 +39,8 @@ class Stream {
 // `fd` is a connected stream socket; it is made non-blocking.
 std::unique_ptr<Stream> MakeFdStream(FdLoop& loop, UniqueFd fd);
 
-// Two connected ends. Every chunk arrives after a delay drawn from [0, max_delay], in order. Destroying an end closes the other.
+// Two connected ends. Every chunk arrives after a delay drawn from [0, max_delay], in order. Destroying an end closes
+// the other.
 std::pair<std::unique_ptr<Stream>, std::unique_ptr<Stream>> MakeSimStreams(Loop& loop, Duration max_delay);
 
 }  // namespace leasefs

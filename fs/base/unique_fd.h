@@ -1,4 +1,5 @@
-// Owns one file descriptor and closes it. Move-only. Every descriptor in leasefs lives in one of these and is O_CLOEXEC.
+// Owns one file descriptor and closes it. Move-only. Every descriptor in leasefs lives in one of these and is
+// O_CLOEXEC.
 #pragma once
 
 #include <utility>

@@ -12,8 +12,8 @@ void BackendLink::Connect(std::unique_ptr<Stream> stream, uint64_t generation) {
   FrameConnection::Events events;
   events.on_frame = [this](uint16_t type, std::span<const std::byte> payload) { OnFrame(type, payload); };
   events.on_closed = [this](const std::string& why) { Disconnect(why); };
-  connection_ = std::make_unique<FrameConnection>(std::move(stream), FrameConnection::Options{.max_payload = kMaxFramePayload},
-                                                  std::move(events));
+  connection_ = std::make_unique<FrameConnection>(
+      std::move(stream), FrameConnection::Options{.max_payload = kMaxFramePayload}, std::move(events));
   protocol::Hello hello;
   hello.generation = generation;
   Send(hello);
@@ -26,7 +26,8 @@ void BackendLink::Disconnect(const std::string& why) {
 
 void BackendLink::OnFrame(uint16_t type, std::span<const std::byte> payload) {
   if (Dispatch(static_cast<FrameType>(type), payload)) return;
-  LogError(StrCat("backend ", name_, " sent a frame of type ", type, " that does not decode; its connection is closed"));
+  LogError(
+      StrCat("backend ", name_, " sent a frame of type ", type, " that does not decode; its connection is closed"));
   Disconnect("it spoke wrongly");
 }
 
@@ -48,16 +49,19 @@ bool BackendLink::Dispatch(FrameType type, std::span<const std::byte> payload) {
     case FrameType::kWelcome:
       return Deliver<protocol::Welcome>(payload, [&](protocol::Welcome frame) { sink_.OnWelcome(name_, frame); });
     case FrameType::kEntries:
-      return Deliver<protocol::Entries>(payload, [&](protocol::Entries frame) { sink_.OnEntries(name_, std::move(frame)); });
+      return Deliver<protocol::Entries>(payload,
+                                        [&](protocol::Entries frame) { sink_.OnEntries(name_, std::move(frame)); });
     case FrameType::kEntryChanged:
       return Deliver<protocol::EntryChanged>(payload, [&](const protocol::EntryChanged& frame) {
         sink_.OnEntryChanged(name_, frame);
         Send(protocol::Applied{frame.sequence});
       });
     case FrameType::kPublished:
-      return Deliver<protocol::Published>(payload, [&](protocol::Published frame) { sink_.OnPublished(name_, std::move(frame)); });
+      return Deliver<protocol::Published>(
+          payload, [&](protocol::Published frame) { sink_.OnPublished(name_, std::move(frame)); });
     case FrameType::kUnchanged:
-      return Deliver<protocol::Unchanged>(payload, [&](const protocol::Unchanged& frame) { sink_.OnUnchanged(name_, frame); });
+      return Deliver<protocol::Unchanged>(payload,
+                                          [&](const protocol::Unchanged& frame) { sink_.OnUnchanged(name_, frame); });
     case FrameType::kChanged:
       return Deliver<protocol::Changed>(payload, [&](const protocol::Changed& frame) {
         sink_.OnChanged(name_, frame);

@@ -1,7 +1,8 @@
-// BackendLink: fs's end of the connection to one backend process. Encodes questions, decodes answers strictly, hands them on.
+// BackendLink: fs's end of the connection to one backend process. Encodes questions, decodes answers strictly, hands
+// them on.
 //
-// Survives the death of the process: the next Connect takes up where the last connection was lost. Used on the loop's thread
-// only, but for `connected`, which the gate reads under its own lock by what the sink was told.
+// Survives the death of the process: the next Connect takes up where the last connection was lost. Used on the loop's
+// thread only, but for `connected`, which the gate reads under its own lock by what the sink was told.
 #pragma once
 
 #include <functional>

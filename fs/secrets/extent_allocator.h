@@ -1,4 +1,5 @@
-// Free space of the blob area, first fit with coalescing. Lives on the heap and is rebuilt from what is in use. Not thread-safe.
+// Free space of the blob area, first fit with coalescing. Lives on the heap and is rebuilt from what is in use. Not
+// thread-safe.
 #pragma once
 
 #include <cstddef>

@@ -1,8 +1,8 @@
 // Gate: THE choke point where a caller meets a secret. Knows no FUSE.
 //
-// It owns the names, the versions and the handles (all in surviving memory), asks backends for what is not known, and is the only
-// place that decides and records an open. An operation ends by exactly one call of its `done`, either before it returns or
-// later on the loop's thread; whoever waits holds no thread, only the record that `Parking` made.
+// It owns the names, the versions and the handles (all in surviving memory), asks backends for what is not known, and
+// is the only place that decides and records an open. An operation ends by exactly one call of its `done`, either
+// before it returns or later on the loop's thread; whoever waits holds no thread, only the record that `Parking` made.
 //
 // Thread-safety: every method from any thread, but those marked loop-only.
 #pragma once
@@ -29,15 +29,16 @@ namespace leasefs {
 class Parking {
  public:
   virtual ~Parking() = default;
-  // Called at most once per request, with the gate's lock held and before anybody can complete it. False: no room (EBUSY).
+  // Called at most once per request, with the gate's lock held and before anybody can complete it. False: no room
+  // (EBUSY).
   virtual bool Park() noexcept = 0;
 };
 
 struct Request {
-  uint64_t unique = 0;       // the kernel's number for the request
+  uint64_t unique = 0;  // the kernel's number for the request
   Caller caller;
-  BootTime arrival{};        // when the kernel handed it over; the deadline counts from here, also after a crash
-  bool replay = false;       // a predecessor had read it already
+  BootTime arrival{};          // when the kernel handed it over; the deadline counts from here, also after a crash
+  bool replay = false;         // a predecessor had read it already
   Parking* parking = nullptr;  // null: may not wait (kBusy instead)
 };
 
@@ -48,28 +49,28 @@ struct Attributes {
   uid_t uid = 0;
   gid_t gid = 0;
   uint64_t size = 0;
-  WallTime changed{};          // mtime and ctime
-  Duration entry_timeout{};    // how long the kernel may keep the name
+  WallTime changed{};        // mtime and ctime
+  Duration entry_timeout{};  // how long the kernel may keep the name
   Duration attribute_timeout{};
 };
 
 struct Opened {
-  uint64_t handle = 0;   // the request's unique
-  bool direct = false;   // serves another version than its inode's, or the tree says page_cache = false
+  uint64_t handle = 0;  // the request's unique
+  bool direct = false;  // serves another version than its inode's, or the tree says page_cache = false
 };
 
 // What a read hands out. The bytes stay valid as long as the slice lives.
 struct Slice {
   std::shared_ptr<const SecretBuffer> value;
   std::span<const std::byte> bytes;
-  NodeId foreign;             // version != 0: the inode shows another version; its pages must be dropped after the reply
+  NodeId foreign;  // version != 0: the inode shows another version; its pages must be dropped after the reply
 };
 
 struct DirectoryEntry {
-  std::string_view name;      // as on the mount
+  std::string_view name;  // as on the mount
   NodeId id;
   bool directory = false;
-  uint64_t cookie = 0;        // continue after this one
+  uint64_t cookie = 0;  // continue after this one
 };
 
 template <class T>
@@ -90,7 +91,8 @@ class Gate {
   virtual void Release(uint64_t handle) = 0;
 
   virtual void OpenDirectory(const Request& request, NodeId id, Reply<Done> done) = 0;
-  // From memory; a listing that is not known is empty (OpenDirectory fetched it). `visit` returns false when it is full.
+  // From memory; a listing that is not known is empty (OpenDirectory fetched it). `visit` returns false when it is
+  // full.
   virtual Status ReadDirectory(const Request& request, NodeId id, uint64_t cookie,
                                const std::function<bool(const DirectoryEntry&)>& visit) = 0;
   // access(2): `mask` of R_OK, W_OK, X_OK. Answered by the rules; not an open, so not recorded.

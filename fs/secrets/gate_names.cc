@@ -1,16 +1,21 @@
-// Names and attributes. They are answered from memory; nothing here mints, and a value is fetched only for who may open it (S6).
+// Names and attributes. They are answered from memory; nothing here mints, and a value is fetched only for who may open
+// it (S6).
 #include <algorithm>
 
 #include "fs/base/strings.h"
+#include "fs/secrets/gate_steps.h"
 #include "fs/secrets/secret_gate.h"
 
 namespace leasefs {
 namespace {
 
-constexpr Duration kLongTimeout = std::chrono::hours(1);  // of what does not depend on the caller; publication does not rely on it
+constexpr Duration kLongTimeout =
+    std::chrono::hours(1);  // of what does not depend on the caller; publication does not rely on it
 constexpr mode_t kDirectoryMode = 0555;
 
-bool IsAnswer(const std::optional<Error>& failure, ErrorKind kind) { return failure && failure->kind() == kind; }
+bool IsAnswer(const std::optional<Error>& failure, ErrorKind kind) {
+  return failure && failure->kind() == kind;
+}
 
 }  // namespace
 
@@ -45,14 +50,14 @@ void SecretGate::TryLookup(Attempt attempt, NodeId parent, std::string name, Rep
   });
 }
 
-SecretGate::Step SecretGate::LookupLocked(Attempt& attempt, NodeId parent, const std::string& name, Reply<Attributes>& done,
-                                          Result<Attributes>& result) {
+SecretGate::Step SecretGate::LookupLocked(Attempt& attempt, NodeId parent, const std::string& name,
+                                          Reply<Attributes>& done, Result<Attributes>& result) {
   uint32_t node = nodes_.Exists(parent.node) ? nodes_.FindPresent(parent.node, name) : kNoNode;
   std::optional<uint32_t> unsure = UnsureLocked(parent.node, true);
   if (unsure && !attempt.failure) {
-    return WaitStepLocked(attempt, *unsure, Question::kNames, node != kNoNode, result, [this, parent, name, done](Attempt again) {
-      TryLookup(std::move(again), parent, name, done);
-    });
+    return WaitStepLocked(
+        attempt, *unsure, Question::kNames, node != kNoNode, result,
+        [this, parent, name, done](Attempt again) { TryLookup(std::move(again), parent, name, done); });
   }
   if (HiddenLocked(node != kNoNode ? node : parent.node) && !attempt.groups) return Step::kNeedGroups;
   if (nodes_.Exists(parent.node) && !nodes_.IsDirectory(parent.node)) {
@@ -160,7 +165,8 @@ void SecretGate::OpenDirectory(const Request& request, NodeId id, Reply<Done> do
 }
 
 void SecretGate::TryOpenDirectory(Attempt attempt, NodeId id, Reply<Done> done) {
-  RunSteps<Done>(attempt, done, [&](Status& result) REQUIRES(mutex_) { return OpenDirectoryLocked(attempt, id, done, result); });
+  RunSteps<Done>(attempt, done,
+                 [&](Status& result) REQUIRES(mutex_) { return OpenDirectoryLocked(attempt, id, done, result); });
 }
 
 SecretGate::Step SecretGate::OpenDirectoryLocked(Attempt& attempt, NodeId id, Reply<Done>& done, Status& result) {
@@ -171,7 +177,8 @@ SecretGate::Step SecretGate::OpenDirectoryLocked(Attempt& attempt, NodeId id, Re
   if (!nodes_.Exists(id.node)) return finish(Error(ErrorKind::kNotFound, ""));
   if (!nodes_.IsDirectory(id.node)) return finish(Error(ErrorKind::kNotDirectory, ""));
   std::optional<uint32_t> unsure = UnsureLocked(id.node, true);
-  bool some = nodes_[id.node].present != 0 && nodes_.FirstChild(id.node) != kNoNode;  // better than nothing in an outage
+  bool some =
+      nodes_[id.node].present != 0 && nodes_.FirstChild(id.node) != kNoNode;  // better than nothing in an outage
   if (unsure && !attempt.failure) {
     return WaitStepLocked(attempt, *unsure, Question::kNames, some, result,
                           [this, id, done](Attempt again) { TryOpenDirectory(std::move(again), id, done); });
@@ -199,13 +206,15 @@ Status SecretGate::ReadDirectory(const Request& request, NodeId id, uint64_t coo
   uint32_t node = nodes_.FirstChild(id.node);
   if (cookie != 0) {  // a cookie is the number of the node that was shown last, which stays in its place
     auto last = static_cast<uint32_t>(cookie);
-    if (!nodes_.Exists(last) || nodes_[last].parent != id.node) return Error(ErrorKind::kInvalid, "no such place in the directory");
+    if (!nodes_.Exists(last) || nodes_[last].parent != id.node)
+      return Error(ErrorKind::kInvalid, "no such place in the directory");
     node = nodes_.NextSibling(last);
   }
   for (; node != kNoNode; node = nodes_.NextSibling(node)) {
     if (nodes_[node].present == 0 || !VisibleLocked(attempt, node)) continue;
     bool directory = nodes_.IsDirectory(node);
-    DirectoryEntry entry{nodes_.Name(node), {node, directory ? kDirectoryVersion : nodes_[node].version.load()}, directory, node};
+    DirectoryEntry entry{
+        nodes_.Name(node), {node, directory ? kDirectoryVersion : nodes_[node].version.load()}, directory, node};
     if (!visit(entry)) break;
   }
   return Ok();

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "fs/base/errno_map.h"
+#include "fs/secrets/gate_steps.h"
 #include "fs/secrets/secret_gate.h"
 
 namespace leasefs {
@@ -29,7 +30,8 @@ void SecretGate::TryOpen(Attempt attempt, NodeId id, int flags, Reply<Opened> do
   });
 }
 
-SecretGate::Step SecretGate::OpenLocked(Attempt& attempt, NodeId id, int flags, Reply<Opened>& done, Result<Opened>& result) {
+SecretGate::Step SecretGate::OpenLocked(Attempt& attempt, NodeId id, int flags, Reply<Opened>& done,
+                                        Result<Opened>& result) {
   auto finish = [&](const Decision& decision, Error error) REQUIRES(mutex_) {
     result = ConcludeLocked(attempt, id, decision, AuditEvent::Source::kNone, std::move(error));
     return Step::kFinished;
@@ -48,11 +50,13 @@ SecretGate::Step SecretGate::OpenLocked(Attempt& attempt, NodeId id, int flags, 
     return Step::kFinished;
   }
   if (nodes_.IsDirectory(id.node)) return finish({}, Error(ErrorKind::kIsDirectory, "it is a directory"));
-  if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0) return finish({}, Error(ErrorKind::kReadOnly, "read-only"));
+  if ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0)
+    return finish({}, Error(ErrorKind::kReadOnly, "read-only"));
 
   Decision decision = DecideLocked(attempt, RulesLocked(id.node));
   if (decision.outcome == Decision::Outcome::kNeedGroups) return Step::kNeedGroups;
-  if (decision.outcome == Decision::Outcome::kDeny) return finish(decision, Error(ErrorKind::kDenied, "no rule allows it"));
+  if (decision.outcome == Decision::Outcome::kDeny)
+    return finish(decision, Error(ErrorKind::kDenied, "no rule allows it"));
 
   Readiness readiness = ReadinessLocked(id.node);
   bool stale = readiness == Readiness::kStale;
@@ -62,7 +66,8 @@ SecretGate::Step SecretGate::OpenLocked(Attempt& attempt, NodeId id, int flags, 
     return finish(decision, failures_.at(nodes_[id.node].parent).error);
   } else if (attempt.failure && attempt.failure->kind() == ErrorKind::kInterrupted) {
     return finish(decision, *attempt.failure);
-  } else if (readiness != Readiness::kFresh && !(attempt.waits >= kMaxWaits && versions_.CurrentSlot(id.node) != kNoSlot)) {
+  } else if (readiness != Readiness::kFresh &&
+             !(attempt.waits >= kMaxWaits && versions_.CurrentSlot(id.node) != kNoSlot)) {
     Status waiting = WaitLocked(attempt, nodes_[id.node].parent, Question::kValue, stale, again);
     if (waiting.ok()) return Step::kWaiting;
     return finish(decision, std::move(waiting).error());
@@ -79,15 +84,16 @@ Result<Opened> SecretGate::ServeLocked(const Attempt& attempt, NodeId id, const 
   const Request& request = attempt.request;
   uint32_t slot = versions_.CurrentSlot(id.node);
   if (versions_.TooLarge(slot)) {
-    return ConcludeLocked(attempt, id, decision, source, Error(ErrorKind::kTooLarge, "the value is larger than limits.value"));
+    return ConcludeLocked(attempt, id, decision, source,
+                          Error(ErrorKind::kTooLarge, "the value is larger than limits.value"));
   }
   bool current = id.version == nodes_[id.node].version;
   auto tid = static_cast<uint32_t>(request.caller.tid);
   std::optional<ReopenMarks::Mark> mark = marks_.Take(tid, id.node);
   if (mark && mark->fetched && source == AuditEvent::Source::kCached) source = AuditEvent::Source::kFetched;
   if (!current && !mark) {
-    // The kernel walks the path again and comes back with the current inode, or, through a bind mount, with this one (S8, S10). It is the
-    // same open(2): it is recorded when it ends.
+    // The kernel walks the path again and comes back with the current inode, or, through a bind mount, with this one
+    // (S8, S10). It is the same open(2): it is recorded when it ends.
     marks_.Set(tid, id.node, source == AuditEvent::Source::kFetched);
     ++state_.header().counters.reopened;
     return Error(ErrorKind::kStale, "");
@@ -96,8 +102,8 @@ Result<Opened> SecretGate::ServeLocked(const Attempt& attempt, NodeId id, const 
   return ConcludeLocked(attempt, id, decision, source, Opened{request.unique, !current || !tree.options.page_cache});
 }
 
-Result<Opened> SecretGate::ConcludeLocked(const Attempt& attempt, NodeId id, const Decision& decision, AuditEvent::Source source,
-                                          Result<Opened> result) {
+Result<Opened> SecretGate::ConcludeLocked(const Attempt& attempt, NodeId id, const Decision& decision,
+                                          AuditEvent::Source source, Result<Opened> result) {
   const Request& request = attempt.request;
   BootTime now = loop_.Now();
   AuditEvent event;
@@ -110,8 +116,8 @@ Result<Opened> SecretGate::ConcludeLocked(const Attempt& attempt, NodeId id, con
   event.gid = request.caller.gid;
   event.tid = static_cast<uint32_t>(request.caller.tid);
   event.rule = decision.rule;
-  event.latency_us = static_cast<uint32_t>(
-      std::clamp<int64_t>(std::chrono::duration_cast<std::chrono::microseconds>(now - request.arrival).count(), 0, UINT32_MAX));
+  event.latency_us = static_cast<uint32_t>(std::clamp<int64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(now - request.arrival).count(), 0, UINT32_MAX));
   event.source = source;
   StateCounters& counters = state_.header().counters;
   ++counters.opens;
@@ -143,7 +149,8 @@ Decision SecretGate::DecideLocked(const Attempt& attempt, RuleSetId rules) const
   return policy_->Decide(rules, attempt.request.caller, attempt.groups ? &*attempt.groups : nullptr);
 }
 
-// Without the lock: a few system calls on procfs. Groups that cannot be read are no groups, so that rules naming one do not match.
+// Without the lock: a few system calls on procfs. Groups that cannot be read are no groups, so that rules naming one do
+// not match.
 void SecretGate::LoadGroups(Attempt& attempt) const {
   auto groups = groups_.Groups(attempt.request.caller);
   attempt.groups = groups.ok() ? std::move(groups).value() : std::vector<gid_t>();
@@ -158,13 +165,17 @@ RuleSetId SecretGate::RulesLocked(uint32_t node) const {
   return rule_sets_[node] - 1;
 }
 
-void SecretGate::Abandon(uint64_t handle) { Release(handle); }
+void SecretGate::Abandon(uint64_t handle) {
+  Release(handle);
+}
 
 void SecretGate::Release(uint64_t handle) {
   MutexLock lock(mutex_);
   handles_.Remove(handle);
   ForgetFreedLocked();
 }
+
+Result<SecretBuffer> SecretGate::UnsealPinned(uint32_t slot) const { return versions_.Unseal(slot); }
 
 Result<Slice> SecretGate::Read(uint64_t handle, NodeId id, uint64_t offset, size_t size) {
   uint32_t slot = kNoSlot;
@@ -192,7 +203,8 @@ void SecretGate::Access(const Request& request, NodeId id, int mask, Reply<Done>
 }
 
 void SecretGate::TryAccess(Attempt attempt, NodeId id, int mask, Reply<Done> done) {
-  RunSteps<Done>(attempt, done, [&](Status& result) REQUIRES(mutex_) { return AccessLocked(attempt, id, mask, result); });
+  RunSteps<Done>(attempt, done,
+                 [&](Status& result) REQUIRES(mutex_) { return AccessLocked(attempt, id, mask, result); });
 }
 
 SecretGate::Step SecretGate::AccessLocked(const Attempt& attempt, NodeId id, int mask, Status& result) {

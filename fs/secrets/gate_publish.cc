@@ -56,40 +56,6 @@ uint32_t SecretGate::KeyNodeLocked(uint32_t directory, const std::string& key) {
   return *node;
 }
 
-void SecretGate::ForgetFreedLocked() {
-  for (uint32_t slot : versions_.TakeFreed()) cache_.Forget(slot);
-}
-
-void SecretGate::WithdrawLocked(uint32_t directory) {
-  NodeRecord& record = nodes_[directory];
-  record.secret_version[record.publication & 1] = 0;
-  record.fresh_until_ns = 0;
-  for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
-    if (nodes_.IsDirectory(child) || versions_.CurrentSlot(child) == kNoSlot) continue;
-    versions_.Drop(child);
-    notifier_.InvalidateInode({child, nodes_[child].version});
-  }
-}
-
-void SecretGate::RemoveLocked(uint32_t node) {
-  std::vector<uint32_t> stack{node};
-  while (!stack.empty()) {
-    uint32_t next = stack.back();
-    stack.pop_back();
-    NodeRecord& record = nodes_[next];
-    if (record.present.exchange(0) == 0 && next != node) continue;
-    if (nodes_.IsDirectory(next)) {
-      record.listed = 0;
-      record.secret_version[record.publication & 1] = 0;
-      for (uint32_t child = nodes_.FirstChild(next); child != kNoNode; child = nodes_.NextSibling(child)) stack.push_back(child);
-      notifier_.InvalidateInode({next, kDirectoryVersion});
-    } else {
-      versions_.Drop(next);
-      notifier_.InvalidateInode({next, record.version});
-    }
-  }
-}
-
 void SecretGate::ApplyListingLocked(uint32_t directory, const std::vector<protocol::Entry>& entries) {
   std::set<uint32_t> shown;
   for (const protocol::Entry& entry : entries) {  // folders first: where a key has the same name, the folder has it
@@ -126,22 +92,6 @@ void SecretGate::SetFreshnessLocked(uint32_t directory, const protocol::Freshnes
   record.lease_end_ns = ToNanoseconds(freshness.lease_end);
   record.fetched_ns = ToNanoseconds(loop_.Now());
   record.fresh_until_ns = ToNanoseconds(freshness.fresh_until);
-}
-
-// Lets go of values that were not opened for longest until `bytes` fit below limits.memory. Those that are being read stay.
-bool SecretGate::MakeRoomLocked(uint64_t bytes) {
-  uint64_t limit = limits_.memory_bytes;
-  if (versions_.sealed_bytes() + bytes <= limit) return true;
-  std::vector<std::pair<BootTime, uint32_t>> oldest;
-  for (const auto& [directory, opened] : last_opened_) oldest.emplace_back(opened, directory);
-  std::sort(oldest.begin(), oldest.end());
-  uint64_t goal = limit - std::min(limit, bytes + limit / 8);  // some more, so that the next one need not search again
-  for (const auto& [opened, directory] : oldest) {
-    if (versions_.sealed_bytes() <= goal) break;
-    WithdrawLocked(directory);
-    last_opened_.erase(directory);
-  }
-  return versions_.sealed_bytes() + bytes <= limit;
 }
 
 Result<uint32_t> SecretGate::StageFieldLocked(uint32_t directory, const protocol::Field& field, uint64_t publication,
@@ -252,7 +202,8 @@ void SecretGate::OnFailed(const std::string& backend, const protocol::Failed& fr
       if (failures.size() >= kMaxFailures) failures.erase(failures.begin());
       failures.insert_or_assign(directory, Failure{error, frame.retry_at});
       // An answer, not an outage: what is held goes at once (S17). Of a tree's root the directory stays, empty.
-      bool outage = frame.kind == ErrorKind::kUnreachable || frame.kind == ErrorKind::kRemote || frame.kind == ErrorKind::kLocked;
+      bool outage =
+          frame.kind == ErrorKind::kUnreachable || frame.kind == ErrorKind::kRemote || frame.kind == ErrorKind::kLocked;
       if (frame.kind == ErrorKind::kNotFound && names) ApplyListingLocked(directory, {});
       if (frame.kind == ErrorKind::kNotFound && !names) {
         WithdrawLocked(directory);

@@ -47,7 +47,8 @@ Result<PathReport> SecretGate::Stat(const std::string& path) const {
   MutexLock lock(mutex_);
   uint32_t node = nodes_.Walk(kRootNode, path);
   if (node == kNoNode) {
-    return Error(ErrorKind::kNotFound, "there is no such path on the mount; names appear when their directory is first listed or opened");
+    return Error(ErrorKind::kNotFound,
+                 "there is no such path on the mount; names appear when their directory is first listed or opened");
   }
   PathReport report;
   report.path = nodes_.Path(node);
@@ -79,7 +80,8 @@ Result<PathReport> SecretGate::Stat(const std::string& path) const {
 }
 
 // SECURITY: by the code that enforces; nothing is decided twice in two ways.
-ExplainReport SecretGate::Explain(const Caller& caller, const std::vector<gid_t>& groups, const std::string& path) const {
+ExplainReport SecretGate::Explain(const Caller& caller, const std::vector<gid_t>& groups,
+                                  const std::string& path) const {
   MutexLock lock(mutex_);
   ExplainReport report;
   report.path = path;

@@ -43,11 +43,11 @@ struct GateReport {
 };
 
 struct PathReport {
-  std::string path;      // below the mount
-  std::string kind;      // "directory", "file"
-  std::string backend;   // "" above the trees
-  std::string source;    // backend path of the secret
-  bool known = false;    // its bytes are held
+  std::string path;     // below the mount
+  std::string kind;     // "directory", "file"
+  std::string backend;  // "" above the trees
+  std::string source;   // backend path of the secret
+  bool known = false;   // its bytes are held
   bool too_large = false;
   uint64_t secret_version = 0;
   uint32_t file_version = 0;
@@ -57,7 +57,7 @@ struct PathReport {
   BootTime fresh_until{};
   BootTime stale_until{};
   BootTime lease_end{};
-  std::string status;    // the words of user.leasefs.status
+  std::string status;  // the words of user.leasefs.status
   uint32_t handles = 0;
 };
 

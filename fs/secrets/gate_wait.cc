@@ -17,15 +17,10 @@ SecretGate::Readiness SecretGate::ReadinessLocked(uint32_t file) const {
   BootTime now = loop_.Now();
   bool held = versions_.CurrentSlot(file) != kNoSlot && SecretVersionLocked(directory) != 0;
   if (held && BootTimeFromNanoseconds(secret.fresh_until_ns) > now) return Readiness::kFresh;
-  if (held && UsableStaleLocked(file)) return Readiness::kStale;
+  if (held && BootTimeFromNanoseconds(secret.stale_until_ns) > now) return Readiness::kStale;
   auto failure = failures_.find(directory);
   if (failure != failures_.end() && failure->second.retry_at > now) return Readiness::kFailed;
   return Readiness::kMissing;
-}
-
-bool SecretGate::UsableStaleLocked(uint32_t file) const {
-  const NodeRecord& secret = nodes_[nodes_[file].parent];
-  return BootTimeFromNanoseconds(secret.stale_until_ns) > loop_.Now();
 }
 
 Status SecretGate::WaitLocked(Attempt& attempt, uint32_t directory, Question question, bool has_stale,
@@ -35,7 +30,8 @@ Status SecretGate::WaitLocked(Attempt& attempt, uint32_t directory, Question que
     return Error(ErrorKind::kBusy, "this user waits for too many secrets already (limits.waiting_secrets_per_uid)");
   }
   if (!attempt.parked) {
-    if (request.parking == nullptr || !request.parking->Park()) return Error(ErrorKind::kBusy, "too many requests wait already");
+    if (request.parking == nullptr || !request.parking->Park())
+      return Error(ErrorKind::kBusy, "too many requests wait already");
     request.parking = nullptr;  // it belongs to the call that is about to return
     attempt.parked = true;
   }
@@ -65,7 +61,8 @@ void SecretGate::RequestPumpLocked() {
 
 bool SecretGate::HoldsAllLocked(uint32_t directory) const {
   for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
-    if (!nodes_.IsDirectory(child) && nodes_[child].present != 0 && versions_.CurrentSlot(child) == kNoSlot) return false;
+    if (!nodes_.IsDirectory(child) && nodes_[child].present != 0 && versions_.CurrentSlot(child) == kNoSlot)
+      return false;
   }
   return true;
 }

@@ -1,5 +1,5 @@
-// HandleTable: the descriptors that are open on the mount, in surviving memory. A handle is the `unique` of its OPEN, so that a
-// replayed OPEN inserts nothing twice. Not thread-safe: guarded by the gate's lock.
+// HandleTable: the descriptors that are open on the mount, in surviving memory. A handle is the `unique` of its OPEN,
+// so that a replayed OPEN inserts nothing twice. Not thread-safe: guarded by the gate's lock.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ class HandleTable {
   // Pins what surviving handles read.
   HandleTable(const StateMemory& state, VersionTable& versions);
 
-  // Pins the version. An existing handle stays as it is. A replayed OPEN whose handle was released a moment ago had been answered by
-  // the predecessor: it is not inserted again. kNoMemory: the table is full.
+  // Pins the version. An existing handle stays as it is. A replayed OPEN whose handle was released a moment ago had
+  // been answered by the predecessor: it is not inserted again. kNoMemory: the table is full.
   Status Insert(uint64_t handle, uint32_t slot, uint32_t node, uint32_t inode_version, bool replay);
   const HandleRecord* Find(uint64_t handle) const;
   void Remove(uint64_t handle);
@@ -37,8 +37,8 @@ class HandleTable {
   uint32_t next_ = 0;
 };
 
-// Threads that were sent back with ESTALE (S8). In surviving memory: a takeover must not send anybody back twice, since the kernel
-// tries only once more. Keyed by thread and node, whatever the version was. Guarded by the gate's lock.
+// Threads that were sent back with ESTALE (S8). In surviving memory: a takeover must not send anybody back twice, since
+// the kernel tries only once more. Keyed by thread and node, whatever the version was. Guarded by the gate's lock.
 class ReopenMarks {
  public:
   explicit ReopenMarks(const StateMemory& state) : state_(state) {}
@@ -51,7 +51,7 @@ class ReopenMarks {
   std::optional<Mark> Take(uint32_t tid, uint32_t node);
 
  private:
-  static constexpr uint32_t kWindow = 32;  // places that a key may lie in
+  static constexpr uint32_t kWindow = 32;                  // places that a key may lie in
   static constexpr uint64_t kFetched = uint64_t{1} << 63;  // no thread id is that large
   static uint64_t Key(uint32_t tid, uint32_t node) { return (uint64_t{tid} << 32 | node) & ~kFetched; }
   static size_t Home(uint64_t key) { return static_cast<size_t>(key * 0x9e3779b97f4a7c15u >> 40); }

@@ -1,6 +1,7 @@
 // S4: a backend name becomes one path component by a reversible escape.
 //
-// "%XX" stands for '/', NUL, '%' itself, and the first byte of "." and "..". Everything else stays as it is, whatever its encoding.
+// "%XX" stands for '/', NUL, '%' itself, and the first byte of "." and "..". Everything else stays as it is, whatever
+// its encoding.
 #pragma once
 
 #include <optional>

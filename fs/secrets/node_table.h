@@ -1,7 +1,8 @@
 // NodeTable: the names of the mount. Records lie in surviving memory, append-only; the index is rebuilt from them.
 //
-// A node is a (parent, name, file or directory) and keeps its number for the life of the mount, also while it is gone: a nodeid
-// that the kernel or a bind mount still holds must mean the same for ever. Not thread-safe: guarded by the gate's lock.
+// A node is a (parent, name, file or directory) and keeps its number for the life of the mount, also while it is gone:
+// a nodeid that the kernel or a bind mount still holds must mean the same for ever. Not thread-safe: guarded by the
+// gate's lock.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +36,8 @@ class NodeTable {
   // Finds or appends; a new one is not present yet. kNoMemory: limits.names is reached. The name has 1..255 bytes.
   Result<uint32_t> Add(uint32_t parent, std::string_view name, NodeKind kind);
 
-  // Children in the order of their appearance, present or not: for (n = FirstChild(d); n != kNoNode; n = NextSibling(n)).
+  // Children in the order of their appearance, present or not: for (n = FirstChild(d); n != kNoNode; n =
+  // NextSibling(n)).
   uint32_t FirstChild(uint32_t directory) const { return first_child_[directory]; }
   uint32_t NextSibling(uint32_t node) const { return next_sibling_[node]; }
 
@@ -46,7 +48,7 @@ class NodeTable {
 
  private:
   size_t Hash(uint32_t parent, std::string_view name, bool directory) const;
-  void Link(uint32_t node);    // into the lists and the index
+  void Link(uint32_t node);  // into the lists and the index
   void Rehash(size_t buckets);
 
   StateMemory state_;

@@ -70,15 +70,17 @@ Status SecretGate::Configure(const Config& config, uint64_t generation) {
 
   std::vector<std::unique_ptr<Link>> links;
   for (const BackendOptions& backend : config.backends) {
-    auto existing = std::find_if(links_.begin(), links_.end(),
-                                 [&](const auto& link) { return link != nullptr && link->link.name() == backend.name; });
+    auto existing = std::find_if(links_.begin(), links_.end(), [&](const auto& link) {
+      return link != nullptr && link->link.name() == backend.name;
+    });
     if (existing != links_.end()) {
       links.push_back(std::move(*existing));
       continue;
     }
     BackendRecord* record = nullptr;
     for (BackendRecord& candidate : state_.header().backends) {
-      if (record == nullptr && (candidate.name_hash == 0 || candidate.name_hash == NameHash(backend.name))) record = &candidate;
+      if (record == nullptr && (candidate.name_hash == 0 || candidate.name_hash == NameHash(backend.name)))
+        record = &candidate;
     }
     if (record == nullptr) return Error(ErrorKind::kInvalid, StrCat("at most ", kMaxBackends, " backends"));
     record->name_hash = NameHash(backend.name);

@@ -1,35 +1,26 @@
 // SecretGate: the Gate over surviving memory, backends, rules and the audit.
 //
-// One lock guards everything but the cache of opened values. An operation decides under it, and either ends or leaves a Waiter; what
-// completes waiters (an answer, a deadline, a signal) runs their operation again, so that the rules in force at the reply count.
-// Made by main with all it needs; Configure, ConnectBackend and every BackendSink call are loop-only, the rest is for any thread.
+// One lock guards everything but the cache of opened values. An operation decides under it, and either ends or leaves a
+// Waiter; what completes waiters (an answer, a deadline, a signal) runs their operation again, so that the rules in
+// force at the reply count. Made by main with all it needs; Configure, ConnectBackend and every BackendSink call are
+// loop-only, the rest is for any thread.
 //
-//   gate_open.cc      open, read, release, access: the decision and its record
-//   gate_names.cc     lookup, directories, attributes
-//   gate_wait.cc      waiting, deadlines, questions to backends
-//   gate_publish.cc   answers of backends: publication, listings, failures
-//   gate_report.cc    what the gate tells of itself
+// gate_open.cc: open, read, release, access · gate_names.cc: lookup, directories, attributes · gate_wait.cc: waiting,
+// deadlines, questions · gate_publish.cc: answers of backends · gate_hold.cc: what is held · gate_report.cc: what the
+// gate tells of itself
 #pragma once
 
-#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "fs/audit/audit_ring.h"
-#include "fs/base/loop.h"
-#include "fs/base/mutex.h"
-#include "fs/caller/caller.h"
 #include "fs/config/options.h"
 #include "fs/policy/policy.h"
-#include "fs/secrets/backend_link.h"
-#include "fs/secrets/gate.h"
 #include "fs/secrets/gate_report.h"
+#include "fs/secrets/gate_state.h"
 #include "fs/secrets/handle_table.h"
-#include "fs/secrets/node_table.h"
-#include "fs/secrets/state_memory.h"
 #include "fs/secrets/tree_map.h"
 #include "fs/secrets/value_cache.h"
 #include "fs/secrets/version_table.h"
@@ -41,8 +32,8 @@ class SecretGate : public Gate, private BackendSink {
  public:
   struct Parts {
     Loop& loop;
-    StateMemory state;             // new, or what a predecessor left
-    const SecretBuffer& state_key; // kKeyBytes; the same as the predecessor's
+    StateMemory state;              // new, or what a predecessor left
+    const SecretBuffer& state_key;  // kKeyBytes; the same as the predecessor's
     AuditRing& audit;
     const GroupReader& groups;
     Notifier& notifier;
@@ -55,12 +46,14 @@ class SecretGate : public Gate, private BackendSink {
   Status Configure(const Config& config, uint64_t generation) EXCLUDES(mutex_);
   // A fresh connection to a backend of the configuration. kNotFound: there is none of this name.
   Status ConnectBackend(const std::string& name, std::unique_ptr<Stream> stream) EXCLUDES(mutex_);
-  // Asks the source of everything at or below a path of the mount again. `done` comes with the number of secrets asked about.
+  // Asks the source of everything at or below a path of the mount again. `done` comes with the number of secrets asked
+  // about.
   void Refresh(const std::string& path, Reply<uint64_t> done) EXCLUDES(mutex_);
 
   GateReport Report() const EXCLUDES(mutex_);
   Result<PathReport> Stat(const std::string& path) const EXCLUDES(mutex_);
-  ExplainReport Explain(const Caller& caller, const std::vector<gid_t>& groups, const std::string& path) const EXCLUDES(mutex_);
+  ExplainReport Explain(const Caller& caller, const std::vector<gid_t>& groups, const std::string& path) const
+      EXCLUDES(mutex_);
   // "web/tls/key.pem", for the audit's sinks.
   void PathOf(uint32_t node, std::string& out) const EXCLUDES(mutex_);
 
@@ -81,40 +74,17 @@ class SecretGate : public Gate, private BackendSink {
   bool UsesPosixErrors(NodeId id) const override;
 
  private:
-  // One operation on its way: it may be run several times, before and after it waited.
-  struct Attempt {
-    explicit Attempt(const Request& the_request) : request(the_request) {}
-    Request request;
-    std::optional<std::vector<gid_t>> groups;  // once read, for the life of the request
-    bool parked = false;
-    int waits = 0;
-    std::optional<Error> failure;              // the answer that it waited for
-  };
+  using Attempt = GateAttempt;
+  using Failure = GateFailure;
+  using Link = GateLink;
   // What one run of an operation under the lock came to.
   enum class Step : uint8_t { kFinished, kNeedGroups, kWaiting };
-
   enum class Readiness : uint8_t { kFresh, kStale, kMissing, kFailed };
-  struct Failure {
-    Error error;
-    BootTime retry_at;
-  };
-  struct Link {
-    explicit Link(std::string name, BackendSink& sink, BackendRecord& backend_record)
-        : link(std::move(name), sink), record(backend_record) {}
-    BackendLink link;
-    BackendRecord& record;
-    bool connected = false;
-    protocol::HealthState health = protocol::HealthState::kDown;
-    std::string message = "not connected yet";
-    BootTime since{};
-    uint64_t connections = 0;
-    std::map<std::string, std::vector<protocol::Entry>> partial_listings;
-  };
 
   explicit SecretGate(const Parts& parts);
-  void InvalidateChangedOwnershipLocked(const Policy& before, const std::vector<TreeOptions>& trees_before) REQUIRES(mutex_);
+  void InvalidateChangedOwnershipLocked(const Policy& before, const std::vector<TreeOptions>& trees_before)
+      REQUIRES(mutex_);
 
-  // gate_open.cc
   void TryOpen(Attempt attempt, NodeId id, int flags, Reply<Opened> done);
   Step OpenLocked(Attempt& attempt, NodeId id, int flags, Reply<Opened>& done, Result<Opened>& result) REQUIRES(mutex_);
   Result<Opened> ServeLocked(const Attempt& attempt, NodeId id, const Tree& tree, const Decision& decision,
@@ -123,16 +93,15 @@ class SecretGate : public Gate, private BackendSink {
   Result<Opened> ConcludeLocked(const Attempt& attempt, NodeId id, const Decision& decision, AuditEvent::Source source,
                                 Result<Opened> result) REQUIRES(mutex_);
   // Without the lock, for a slot that a handle pins: opening a megabyte takes a while.
-  Result<SecretBuffer> UnsealPinned(uint32_t slot) const LEASEFS_TSA(no_thread_safety_analysis) { return versions_.Unseal(slot); }
+  Result<SecretBuffer> UnsealPinned(uint32_t slot) const LEASEFS_TSA(no_thread_safety_analysis);
   void TryAccess(Attempt attempt, NodeId id, int mask, Reply<Done> done);
   Step AccessLocked(const Attempt& attempt, NodeId id, int mask, Status& result) REQUIRES(mutex_);
   Decision DecideLocked(const Attempt& attempt, RuleSetId rules) const REQUIRES(mutex_);
   void LoadGroups(Attempt& attempt) const;
   RuleSetId RulesLocked(uint32_t node) const REQUIRES(mutex_);
 
-  // gate_names.cc
-  // What is not there may only be not known yet: the directory whose names must be asked for before it is certain whether the node
-  // (or, with `names_below`, a name in it) is there.
+  // What is not there may only be not known yet: the directory whose names must be asked for before it is certain
+  // whether the node (or, with `names_below`, a name in it) is there.
   std::optional<uint32_t> UnsureLocked(uint32_t node, bool names_below) const REQUIRES(mutex_);
   // It is gone, but its name is there as something else: the kernel should look it up again. Sends a thread back once.
   bool ReplacedLocked(const Attempt& attempt, uint32_t node) REQUIRES(mutex_);
@@ -140,49 +109,29 @@ class SecretGate : public Gate, private BackendSink {
   Step LookupLocked(Attempt& attempt, NodeId parent, const std::string& name, Reply<Attributes>& done,
                     Result<Attributes>& result) REQUIRES(mutex_);
   void TryGetAttributes(Attempt attempt, NodeId id, uint64_t handle, Reply<Attributes> done);
-  Step AttributesLocked(Attempt& attempt, NodeId id, uint64_t handle, Reply<Attributes>& done, Result<Attributes>& result)
-      REQUIRES(mutex_);
+  Step AttributesLocked(Attempt& attempt, NodeId id, uint64_t handle, Reply<Attributes>& done,
+                        Result<Attributes>& result) REQUIRES(mutex_);
   void TryOpenDirectory(Attempt attempt, NodeId id, Reply<Done> done);
   Step OpenDirectoryLocked(Attempt& attempt, NodeId id, Reply<Done>& done, Status& result) REQUIRES(mutex_);
   Attributes Describe(NodeId id, uint64_t size, bool cacheable) const REQUIRES(mutex_);
-  // False: a hidden tree does not show this node to the caller (S22). kNeedGroups is answered by reading the groups beforehand.
+  // False: a hidden tree does not show this node to the caller, whose groups have been read (S22).
   bool VisibleLocked(const Attempt& attempt, uint32_t node) const REQUIRES(mutex_);
   bool HiddenLocked(uint32_t node) const REQUIRES(mutex_);
   Ownership OwnershipLocked(uint32_t node) const REQUIRES(mutex_);
   std::string StatusTextLocked(uint32_t node) const REQUIRES(mutex_);
   bool UsesPosixErrorsLocked(uint32_t node) const REQUIRES(mutex_);
 
-  // gate_wait.cc
   Readiness ReadinessLocked(uint32_t file) const REQUIRES(mutex_);
-  bool UsableStaleLocked(uint32_t file) const REQUIRES(mutex_);
   // Error: it may not wait (kBusy). `resume` is run by whoever completes the wait.
   Status WaitLocked(Attempt& attempt, uint32_t directory, Question question, bool has_stale,
                     std::function<void(Attempt)> resume) REQUIRES(mutex_);
   // The same as the end of a step: kWaiting, or kFinished with the error in `result`.
   template <class T>
   Step WaitStepLocked(Attempt& attempt, uint32_t directory, Question question, bool has_stale, Result<T>& result,
-                      std::function<void(Attempt)> resume) REQUIRES(mutex_) {
-    Status waiting = WaitLocked(attempt, directory, question, has_stale, std::move(resume));
-    if (waiting.ok()) return Step::kWaiting;
-    result = std::move(waiting).error();
-    return Step::kFinished;
-  }
+                      std::function<void(Attempt)> resume) REQUIRES(mutex_);
   // Runs one operation under the lock, again with the caller's groups if they decide, and replies unless it waits.
   template <class T, class Run>
-  void RunSteps(Attempt& attempt, const Reply<T>& done, Run run) EXCLUDES(mutex_) {
-    Result<T> result = T{};
-    for (;;) {
-      Step step;
-      {
-        MutexLock lock(mutex_);
-        step = run(result);
-      }
-      if (step == Step::kWaiting) return;
-      if (step == Step::kFinished) break;
-      LoadGroups(attempt);
-    }
-    done(std::move(result));
-  }
+  void RunSteps(Attempt& attempt, const Reply<T>& done, Run run) EXCLUDES(mutex_);
   void RequestPumpLocked() REQUIRES(mutex_);
   void Pump();
   void OnDeadline();
@@ -191,7 +140,6 @@ class SecretGate : public Gate, private BackendSink {
   void Sweep();
   static void Resume(std::vector<Waiter> waiters, const std::optional<Error>& failure);
 
-  // gate_publish.cc
   void OnWelcome(const std::string& backend, const protocol::Welcome& frame) override;
   void OnEntries(const std::string& backend, protocol::Entries frame) override;
   void OnEntryChanged(const std::string& backend, const protocol::EntryChanged& frame) override;
@@ -210,8 +158,8 @@ class SecretGate : public Gate, private BackendSink {
   void ApplyListingLocked(uint32_t directory, const std::vector<protocol::Entry>& entries) REQUIRES(mutex_);
   Result<uint32_t> AddNodeLocked(uint32_t parent, std::string_view name, NodeKind kind) REQUIRES(mutex_);
   uint32_t KeyNodeLocked(uint32_t directory, const std::string& key) REQUIRES(mutex_);
-  void RemoveLocked(uint32_t node) REQUIRES(mutex_);        // the node and all below it are gone
-  void WithdrawLocked(uint32_t directory) REQUIRES(mutex_); // its values are not held any more; names stay
+  void RemoveLocked(uint32_t node) REQUIRES(mutex_);         // the node and all below it are gone
+  void WithdrawLocked(uint32_t directory) REQUIRES(mutex_);  // its values are not held any more; names stay
   void ForgetEverythingLocked(const std::string& backend) REQUIRES(mutex_);
   void ForgetFreedLocked() REQUIRES(mutex_);
   uint64_t SecretVersionLocked(uint32_t directory) const REQUIRES(mutex_);
@@ -223,7 +171,7 @@ class SecretGate : public Gate, private BackendSink {
   AuditRing& audit_;
   ValueCache cache_;
 
-  mutable Mutex mutex_;  // rank 10; the cache's (20), the notifier's and the parked table's (leaf) may be taken under it
+  mutable Mutex mutex_;  // rank 10; under it may be taken: the cache's (20), the notifier's and parked table's (leaves)
   StateMemory state_;
   NodeTable nodes_ GUARDED_BY(mutex_);
   VersionTable versions_ GUARDED_BY(mutex_);
@@ -234,18 +182,18 @@ class SecretGate : public Gate, private BackendSink {
   LimitOptions limits_ GUARDED_BY(mutex_);
   bool audit_required_ GUARDED_BY(mutex_) = true;
   std::shared_ptr<const Policy> policy_ GUARDED_BY(mutex_);
-  mutable std::vector<uint32_t> rule_sets_ GUARDED_BY(mutex_);       // by node: RuleSetId + 1 of this generation, 0 unknown
+  mutable std::vector<uint32_t> rule_sets_ GUARDED_BY(mutex_);  // by node: RuleSetId + 1 of this generation, 0 unknown
   std::unordered_map<uint32_t, BootTime> last_opened_ GUARDED_BY(mutex_);  // by directory
   std::unordered_map<uint32_t, Failure> failures_ GUARDED_BY(mutex_);      // by directory: the last answer was an error
   std::unordered_map<uint32_t, Failure> listing_failures_ GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<Link>> links_ GUARDED_BY(mutex_);
   uint64_t names_not_shown_ GUARDED_BY(mutex_) = 0;
   bool pump_posted_ GUARDED_BY(mutex_) = false;
-  uint64_t next_internal_ GUARDED_BY(mutex_) = uint64_t{1} << 62;    // uniques of the gate's own waiters
-  Loop::TimerId deadline_timer_ = Loop::kNoTimer;  // loop-only
-  BootTime deadline_armed_ = kNever;               // loop-only
-  Loop::TimerId sweep_timer_ = Loop::kNoTimer;     // loop-only
-  std::shared_ptr<bool> alive_;                    // posted callbacks look at it first
+  uint64_t next_internal_ GUARDED_BY(mutex_) = uint64_t{1} << 62;  // uniques of the gate's own waiters
+  Loop::TimerId deadline_timer_ = Loop::kNoTimer;                  // loop-only
+  BootTime deadline_armed_ = kNever;                               // loop-only
+  Loop::TimerId sweep_timer_ = Loop::kNoTimer;                     // loop-only
+  std::shared_ptr<bool> alive_;                                    // posted callbacks look at it first
 };
 
 }  // namespace leasefs

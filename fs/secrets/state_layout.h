@@ -1,8 +1,10 @@
-// The layout of the gate's surviving memory: a memfd that the keeper holds and never maps (ARCHITECTURE.md, "What survives").
+// The layout of the gate's surviving memory: a memfd that the keeper holds and never maps (ARCHITECTURE.md, "What
+// survives").
 //
-// Sparse and of fixed virtual size; it grows page by page as records are used. Zeroed memory is a valid empty state. Everything that
-// can be derived (indexes, lists of children, use counts, free extents) is rebuilt on the heap at start, so a process killed at any
-// instruction leaves nothing half-done that matters: a record is written first and committed by one atomic store.
+// Sparse and of fixed virtual size; it grows page by page as records are used. Zeroed memory is a valid empty state.
+// Everything that can be derived (indexes, lists of children, use counts, free extents) is rebuilt on the heap at
+// start, so a process killed at any instruction leaves nothing half-done that matters: a record is written first and
+// committed by one atomic store.
 #pragma once
 
 #include <atomic>
@@ -14,12 +16,12 @@ namespace leasefs {
 inline constexpr uint64_t kStateMagic = 0x31657461'74736c66;  // "flstate1"
 inline constexpr uint32_t kStateLayout = 1;
 
-inline constexpr uint32_t kMaxHandles = 1u << 18;         // descriptors open on the mount
+inline constexpr uint32_t kMaxHandles = 1u << 18;  // descriptors open on the mount
 inline constexpr uint32_t kReopenMarks = 1u << 16;
 inline constexpr uint32_t kReleasedHandles = 1u << 12;
 inline constexpr uint32_t kMaxBackends = 16;
 inline constexpr uint64_t kBlobArea = uint64_t{1} << 30;  // bytes; the most that limits.memory may be
-inline constexpr uint32_t kSpareVersions = 1u << 16;      // beside one per name: superseded versions that descriptors hold
+inline constexpr uint32_t kSpareVersions = 1u << 16;  // beside one per name: superseded versions that descriptors hold
 
 enum class NodeKind : uint8_t { kNone, kStaticDirectory, kDirectory, kFile };
 
@@ -28,18 +30,18 @@ struct NodeRecord {
   uint32_t name_offset;
   uint16_t name_length;
   NodeKind kind;
-  std::atomic<uint8_t> present;   // it has a name now; a node that is gone keeps its number for its return
-  std::atomic<uint32_t> listed;   // a directory: all names below it are here
+  std::atomic<uint8_t> present;  // it has a name now; a node that is gone keeps its number for its return
+  std::atomic<uint32_t> listed;  // a directory: all names below it are here
 
   // A file.
-  std::atomic<uint32_t> current;  // version slot + 1; 0: no bytes are held
-  std::atomic<uint32_t> version;  // number of its last version; 0: it was never published
-  std::atomic<uint64_t> size;     // of that version
-  std::byte mac[16];              // keyed, of that version's bytes, so that equal bytes stay one version
+  std::atomic<uint32_t> current;    // version slot + 1; 0: no bytes are held
+  std::atomic<uint32_t> version;    // number of its last version; 0: it was never published
+  std::atomic<uint64_t> size;       // of that version
+  std::byte mac[16];                // keyed, of that version's bytes, so that equal bytes stay one version
   std::atomic<int64_t> changed_ns;  // wall clock
 
-  // A directory, as the secret of the same path. The backend's version number lies in the half that `publication` selects, so
-  // that one store commits both.
+  // A directory, as the secret of the same path. The backend's version number lies in the half that `publication`
+  // selects, so that one store commits both.
   std::atomic<uint64_t> publication;
   std::atomic<uint64_t> secret_version[2];
   std::atomic<int64_t> fresh_until_ns;
@@ -70,7 +72,7 @@ struct HandleRecord {
   std::atomic<uint64_t> handle;  // the unique of its OPEN; 0: free
   uint32_t slot;                 // of the version that it reads
   uint32_t node;
-  uint32_t inode_version;        // of the inode that it was opened on
+  uint32_t inode_version;  // of the inode that it was opened on
   uint32_t unused;
 };
 

@@ -9,8 +9,12 @@ constexpr size_t kPage = 4096;
 constexpr size_t kNameBytesPerNode = 64;  // on average; longer names use what shorter ones leave
 constexpr size_t kMinNamesArea = size_t{1} << 20;
 
-size_t PageUp(size_t size) { return (size + kPage - 1) / kPage * kPage; }
-size_t NamesArea(uint32_t names) { return std::max(kMinNamesArea, size_t{names} * kNameBytesPerNode); }
+size_t PageUp(size_t size) {
+  return (size + kPage - 1) / kPage * kPage;
+}
+size_t NamesArea(uint32_t names) {
+  return std::max(kMinNamesArea, size_t{names} * kNameBytesPerNode);
+}
 
 // Hands out consecutive page-aligned areas.
 class Areas {
@@ -45,7 +49,8 @@ size_t StateMemoryBytes(uint32_t names) {
 }
 
 Result<StateMemory> StateMemory::Attach(std::span<std::byte> memory, uint32_t names) {
-  if (memory.size() != StateMemoryBytes(names)) return Error(ErrorKind::kInvalid, "the state has the wrong size for limits.names");
+  if (memory.size() != StateMemoryBytes(names))
+    return Error(ErrorKind::kInvalid, "the state has the wrong size for limits.names");
   StateMemory state;
   Areas areas(memory.data());
   state.header_ = reinterpret_cast<StateHeader*>(areas.Next<std::byte>(kPage).data());
@@ -65,7 +70,8 @@ Result<StateMemory> StateMemory::Attach(std::span<std::byte> memory, uint32_t na
     header.magic = kStateMagic;
   }
   if (header.magic != kStateMagic || header.layout != kStateLayout || header.node_capacity != names) {
-    return Error(ErrorKind::kInvalid, "the state was written by another version of leasefs or for another limits.names");
+    return Error(ErrorKind::kInvalid,
+                 "the state was written by another version of leasefs or for another limits.names");
   }
   return state;
 }

@@ -10,13 +10,14 @@
 
 namespace leasefs {
 
-// Virtual size of the memory for a mount that can show `names` files and directories. Sparse: what is not used costs nothing.
+// Virtual size of the memory for a mount that can show `names` files and directories. Sparse: what is not used costs
+// nothing.
 size_t StateMemoryBytes(uint32_t names);
 
 class StateMemory {
  public:
-  // `memory` is StateMemoryBytes(names) long, shared, page-aligned, zero at first use. kInvalid: it was written by another layout
-  // or for another number of names.
+  // `memory` is StateMemoryBytes(names) long, shared, page-aligned, zero at first use. kInvalid: it was written by
+  // another layout or for another number of names.
   static Result<StateMemory> Attach(std::span<std::byte> memory, uint32_t names);
 
   StateHeader& header() const { return *header_; }

@@ -12,7 +12,8 @@ namespace {
 // Never 0. Says whether a tree's root shows the same place as before, also to a successor.
 uint64_t SourceHash(const TreeOptions& tree) {
   uint64_t hash = 0xcbf29ce484222325;
-  for (char byte : StrCat(tree.backend, ":", tree.source)) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
+  for (char byte : StrCat(tree.backend, ":", tree.source))
+    hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
   return hash | 1;
 }
 

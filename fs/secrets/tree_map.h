@@ -22,8 +22,9 @@ class TreeMap {
  public:
   explicit TreeMap(NodeTable& nodes) : nodes_(nodes) {}
 
-  // Makes the directories that lead to the trees and their roots; they are present, and those that only an earlier configuration
-  // had are returned, as roots of what is gone now. `changed`: roots that show another source than before.
+  // Makes the directories that lead to the trees and their roots; they are present, and those that only an earlier
+  // configuration had are returned, as roots of what is gone now. `changed`: roots that show another source than
+  // before.
   struct Change {
     std::vector<uint32_t> gone;
     std::vector<uint32_t> changed;

@@ -1,7 +1,7 @@
 // ValueCache: plaintext of versions that are being read, in the locked arena, for a short time.
 //
-// At rest a value is sealed; a READ opens it, and the reads that follow find it here. Bounded in bytes; what was not used for
-// kIdle is wiped by Sweep. Thread-safe; its mutex (rank 20) may be taken while the gate's is held.
+// At rest a value is sealed; a READ opens it, and the reads that follow find it here. Bounded in bytes; what was not
+// used for kIdle is wiped by Sweep. Thread-safe; its mutex (rank 20) may be taken while the gate's is held.
 #pragma once
 
 #include <cstdint>

@@ -18,7 +18,9 @@ struct Binding {
   uint64_t size;
 };
 
-std::span<const std::byte> AsBytes(const Binding& binding) { return std::as_bytes(std::span(&binding, 1)); }
+std::span<const std::byte> AsBytes(const Binding& binding) {
+  return std::as_bytes(std::span(&binding, 1));
+}
 
 }  // namespace
 
@@ -108,7 +110,9 @@ Result<uint32_t> VersionTable::Stage(const Staged& version, const SecretBuffer& 
   return slot;
 }
 
-void VersionTable::Discard(uint32_t slot) { Free(slot); }
+void VersionTable::Discard(uint32_t slot) {
+  Free(slot);
+}
 
 void VersionTable::Apply(uint32_t slot) {
   VersionRecord& record = state_.versions()[slot];
@@ -157,7 +161,9 @@ uint32_t VersionTable::SupersededSlot(NodeId id) const {
   return it == superseded_.end() ? kNoSlot : it->second;
 }
 
-bool VersionTable::IsCurrent(uint32_t slot) const { return nodes_[(*this)[slot].node].current == slot + 1; }
+bool VersionTable::IsCurrent(uint32_t slot) const {
+  return nodes_[(*this)[slot].node].current == slot + 1;
+}
 
 void VersionTable::Unpin(uint32_t slot) {
   auto it = pins_.find(slot);

@@ -1,8 +1,10 @@
-// VersionTable: the bytes of the versions that are current or that a descriptor still reads, sealed, in surviving memory.
+// VersionTable: the bytes of the versions that are current or that a descriptor still reads, sealed, in surviving
+// memory.
 //
-// A publication is atomic also for a process killed in its middle: new versions are staged, one store in the directory's record
-// commits them all, then they are applied to their files; a successor rolls forward what was committed and drops the rest.
-// Not thread-safe: guarded by the gate's lock, except Unseal, which may be called without it for a slot that is pinned.
+// A publication is atomic also for a process killed in its middle: new versions are staged, one store in the
+// directory's record commits them all, then they are applied to their files; a successor rolls forward what was
+// committed and drops the rest. Not thread-safe: guarded by the gate's lock, except Unseal, which may be called without
+// it for a slot that is pinned.
 #pragma once
 
 #include <array>
@@ -30,7 +32,8 @@ class VersionTable {
  public:
   using Mac = std::array<std::byte, 16>;
 
-  // Rolls forward or discards what a predecessor had staged. Call FinishRecovery when the handles have pinned what they read.
+  // Rolls forward or discards what a predecessor had staged. Call FinishRecovery when the handles have pinned what they
+  // read.
   VersionTable(const StateMemory& state, NodeTable& nodes, Random& random, const SecretBuffer& state_key);
   void FinishRecovery();
 
@@ -52,8 +55,8 @@ class VersionTable {
   // The file's bytes are not held any more (evicted, withdrawn); its number and size stay known.
   void Drop(uint32_t node);
 
-  uint32_t CurrentSlot(uint32_t node) const;   // kNoSlot: no bytes are held
-  uint32_t SupersededSlot(NodeId id) const;    // of a version that is not current and that descriptors read, else kNoSlot
+  uint32_t CurrentSlot(uint32_t node) const;  // kNoSlot: no bytes are held
+  uint32_t SupersededSlot(NodeId id) const;  // of a version that is not current and that descriptors read, else kNoSlot
   const VersionRecord& operator[](uint32_t slot) const { return state_.versions()[slot]; }
   bool TooLarge(uint32_t slot) const { return ((*this)[slot].flags & kVersionTooLarge) != 0; }
 
@@ -79,9 +82,9 @@ class VersionTable {
   SecretBuffer mac_key_;
   ExtentAllocator extents_;
   std::vector<uint32_t> free_slots_;
-  uint32_t next_slot_ = 0;                            // never used before, from here on
-  std::unordered_map<uint32_t, uint32_t> pins_;       // slot -> descriptors that read it
-  std::unordered_map<uint64_t, uint32_t> superseded_; // inode -> slot
+  uint32_t next_slot_ = 0;                             // never used before, from here on
+  std::unordered_map<uint32_t, uint32_t> pins_;        // slot -> descriptors that read it
+  std::unordered_map<uint64_t, uint32_t> superseded_;  // inode -> slot
   std::vector<uint32_t> freed_;
 };
 

@@ -1,7 +1,7 @@
 // WaitQueue: who waits for which answer of a backend. Readers of one secret share one question (single flight).
 //
-// Bookkeeping only: it calls nobody. Not thread-safe: guarded by the gate's lock. What is taken out is completed by the taker, after
-// the lock is released.
+// Bookkeeping only: it calls nobody. Not thread-safe: guarded by the gate's lock. What is taken out is completed by the
+// taker, after the lock is released.
 #pragma once
 
 #include <cstdint>
@@ -68,9 +68,9 @@ class WaitQueue {
   Waiter Remove(std::unordered_map<uint64_t, Waiter>::iterator it);
 
   std::map<Key, Flight> flights_;
-  std::unordered_map<uint64_t, Waiter> waiters_;                          // by unique
+  std::unordered_map<uint64_t, Waiter> waiters_;  // by unique
   std::set<std::pair<BootTime, uint64_t>> deadlines_;
-  std::unordered_map<uint32_t, std::map<uint32_t, uint32_t>> per_uid_;    // uid -> directory -> waiters
+  std::unordered_map<uint32_t, std::map<uint32_t, uint32_t>> per_uid_;  // uid -> directory -> waiters
 };
 
 }  // namespace leasefs

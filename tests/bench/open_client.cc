@@ -1,8 +1,10 @@
 // The client of the comparison: open, fstat, read to the end, close, over and over, on a list of paths.
 //
-//   open_client CLIENTS SECONDS CPU PATH…      prints the median of all cycles' time per client and cycle, in ns: wall time / cycles
+//   open_client CLIENTS SECONDS CPU PATH…      prints the median of all cycles' time per client and cycle, in ns: wall
+//   time / cycles
 //
-// The clients are threads, all on CPU (-1: anywhere). What is printed is microseconds per cycle of the whole: SECONDS / cycles.
+// The clients are threads, all on CPU (-1: anywhere). What is printed is microseconds per cycle of the whole: SECONDS /
+// cycles.
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
-// The other side of the comparison: the least that a low-level libfuse server can do. One thread, one file per name in one
-// directory, cached (keep_cache, noflush, timeouts of an hour) or direct_io. No rules, no record.
+// The other side of the comparison: the least that a low-level libfuse server can do. One thread, one file per name in
+// one directory, cached (keep_cache, noflush, timeouts of an hour) or direct_io. No rules, no record.
 //
 //   plain_server MOUNTPOINT FILES BYTES cached|direct
 #define FUSE_USE_VERSION 314
@@ -69,7 +69,8 @@ int main(int argc, char** argv) {
   const char* arguments[] = {argv[0], "-oallow_other,fsname=plain,ro"};
   fuse_args args = FUSE_ARGS_INIT(2, const_cast<char**>(arguments));
   fuse_session* session = fuse_session_new(&args, &ops, sizeof ops, nullptr);
-  if (session == nullptr || fuse_set_signal_handlers(session) != 0 || fuse_session_mount(session, argv[1]) != 0) return 1;
+  if (session == nullptr || fuse_set_signal_handlers(session) != 0 || fuse_session_mount(session, argv[1]) != 0)
+    return 1;
   int result = fuse_session_loop(session);
   fuse_session_unmount(session);
   return result == 0 ? 0 : 1;

@@ -46,7 +46,7 @@ FORBIDDEN = [
     (r"\bthrow\b(?!\s*\(\s*\))", "we throw nothing"),
     (r"\bstd::(steady_clock|system_clock|high_resolution_clock)::now\b", "ask the Loop for the time"),
     (r"std::chrono::(steady|system|high_resolution)_clock::now\b", "ask the Loop for the time"),
-    (r"\b(rand|srand|random)\s*\(\s*\)", "randomness comes from the Loop"),
+    (r"(?<![.>\w])(rand|srand|random)\s*\(\s*\)(?!\s*override)", "randomness comes from the Loop"),
 ]
 FORBIDDEN_EXEMPT = {"fs/base", "fs/cli", "tests"}  # the command line has no loop
 

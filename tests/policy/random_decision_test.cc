@@ -24,7 +24,7 @@ class World {
   std::string Path() { return Join(1 + Below(5), [this] { return Pick({"a", "b", "ab", "ba", "aab", ".a"}); }); }
   std::string Pattern() {
     return Join(1 + Below(5),
-                [this] { return Pick({"a", "b", "ab", "*", "**", "a*", "*b", "*a*", "**", "ba", ".*"}); });
+                [this] { return Pick({"a", "b", "ab", "*", "**", "a*", "*ab", "*a*", "**", "ba", ".*"}); });
   }
   std::vector<AllowRule> Rules() {
     std::vector<AllowRule> rules(Below(16));

@@ -13,7 +13,9 @@ constexpr Caller kAlice{1000, 1000, 11};
 class GateTakeoverTest : public testing::Test {
  protected:
   GateTakeoverTest()
-      : backend_(loop_), server_(loop_, backend_, {}), mount_(loop_, SimConfig({SimTree("web", "web")}, {AllowUser("web/**", 1000)})) {
+      : backend_(loop_),
+        server_(loop_, backend_, {}),
+        mount_(loop_, SimConfig({SimTree("web", "web")}, {AllowUser("web/**", 1000)})) {
     backend_.Put("web/tls", {{"cert.pem", "CERT"}, {"key.pem", "KEY"}});
     mount_.Connect("local", server_);
     loop_.RunFor(std::chrono::seconds(1));

@@ -1,9 +1,8 @@
-#include "fs/secrets/secret_gate.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "fs/base/sim_loop.h"
+#include "fs/secrets/secret_gate.h"
 #include "tests/support/map_backend.h"
 #include "tests/support/sim_mount.h"
 
@@ -22,7 +21,8 @@ class GateTest : public testing::Test {
   GateTest()
       : backend_(loop_),
         server_(loop_, backend_, {}),
-        mount_(loop_, SimConfig({SimTree("web", "web")}, {AllowUser("web/**", 1000), AllowGroup("web/shared/**", 500)})) {
+        mount_(loop_,
+               SimConfig({SimTree("web", "web")}, {AllowUser("web/**", 1000), AllowGroup("web/shared/**", 500)})) {
     backend_.Put("web/tls", {{"cert.pem", "CERT"}, {"key.pem", "KEY"}});
     mount_.Connect("local", server_);
     loop_.RunFor(std::chrono::seconds(1));
@@ -157,9 +157,8 @@ TEST_F(GateTest, S25_AUidThatWaitsForTooManySecretsIsBusyAndOthersAreServed) {
   std::map<ErrorKind, int> errors;
   int served = 0;
   for (int i = 0; i < 100; ++i) {
-    mount_.Open("web/s" + std::to_string(i) + "/k", Caller{1000, 1000, 500 + i}, false, [&](const SimRead& read) {
-      read.error ? ++errors[read.error->kind()] : ++served;
-    });
+    mount_.Open("web/s" + std::to_string(i) + "/k", Caller{1000, 1000, 500 + i}, false,
+                [&](const SimRead& read) { read.error ? ++errors[read.error->kind()] : ++served; });
   }
   loop_.RunFor(std::chrono::milliseconds(10));
   EXPECT_EQ(errors[ErrorKind::kBusy], 36);
@@ -198,9 +197,9 @@ TEST_F(GateTest, LockedStoreIsSaidAsSuch) {
 
 TEST_F(GateTest, S23_EveryOpenLeavesExactlyOneRecord) {
   (void)mount_.TakeAudit();
-  mount_.OpenNow("web/tls/key.pem", kAlice);   // by way of ESTALE
-  mount_.OpenNow("web/tls/key.pem", kBob);     // denied
-  mount_.OpenNow("web/tls/key.pem", kAlice);   // cached
+  mount_.OpenNow("web/tls/key.pem", kAlice);  // by way of ESTALE
+  mount_.OpenNow("web/tls/key.pem", kBob);    // denied
+  mount_.OpenNow("web/tls/key.pem", kAlice);  // cached
   auto events = mount_.TakeAudit();
   ASSERT_EQ(events.size(), 3u);
   EXPECT_EQ(events[0].error, 0);

@@ -27,7 +27,8 @@ TEST(NameEscapeTest, S4_RoundTripOfAHundredThousandRandomNames) {
   SimRandom random(7);
   for (int i = 0; i < 100'000; ++i) {
     std::string raw(1 + random.Below(40), '\0');
-    for (char& byte : raw) byte = static_cast<char>(random.Below(3) == 0 ? "/.%\0a"[random.Below(5)] : random.Below(256));
+    for (char& byte : raw)
+      byte = static_cast<char>(random.Below(3) == 0 ? "/.%\0a"[random.Below(5)] : random.Below(256));
     for (const std::string& name : {EscapeName(raw), EscapeNameForCollision(raw)}) {
       ASSERT_EQ(UnescapeName(name), raw);
       ASSERT_EQ(name.find('/'), std::string::npos);
@@ -80,7 +81,8 @@ TEST(NodeTableTest, ASuccessorFindsTheSameNodes) {
   EXPECT_EQ(successor.count(), nodes.count());
   for (const auto& [path, node] : by_path) ASSERT_EQ(successor.Walk(kRootNode, path), node) << path;
   size_t children = 0;
-  for (uint32_t child = successor.FirstChild(kRootNode); child != kNoNode; child = successor.NextSibling(child)) ++children;
+  for (uint32_t child = successor.FirstChild(kRootNode); child != kNoNode; child = successor.NextSibling(child))
+    ++children;
   EXPECT_EQ(children, 100u);
 }
 

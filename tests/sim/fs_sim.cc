@@ -53,7 +53,8 @@ class FsSim {
     NewServer();
     mount_.Connect("local", *server_);
     rules_.push_back({1, loop_.Now()});
-    for (int i = 0; i < kSecrets; ++i) history_[SecretName(i)].push_back({{}, BootTime(Duration(0)), BootTime(Duration(0))});
+    for (int i = 0; i < kSecrets; ++i)
+      history_[SecretName(i)].push_back({{}, BootTime(Duration(0)), BootTime(Duration(0))});
   }
 
   std::optional<std::string> Run(FsSimFigures* figures) {
@@ -71,7 +72,8 @@ class FsSim {
   }
 
  private:
-  // Every user has the secrets whose number is a multiple of the user's, in the first set of rules; in the second nobody has any but 2000.
+  // Every user has the secrets whose number is a multiple of the user's, in the first set of rules; in the second
+  // nobody has any but 2000.
   static Config ConfigFor(int rules) {
     std::vector<AllowRule> allow;
     if (rules == 1) {
@@ -89,7 +91,9 @@ class FsSim {
   static std::string SecretName(uint64_t i) { return StrCat("web/s", i); }
 
   uint64_t Below(uint64_t bound) { return loop_.random().Below(bound); }
-  Duration Random(Duration most) { return Duration(static_cast<int64_t>(Below(static_cast<uint64_t>(most.count()) + 1))); }
+  Duration Random(Duration most) {
+    return Duration(static_cast<int64_t>(Below(static_cast<uint64_t>(most.count()) + 1)));
+  }
   void Violate(std::string what) {
     if (!violation_) {
       auto at = std::chrono::duration_cast<milliseconds>(loop_.Now() - start_).count();
@@ -97,9 +101,7 @@ class FsSim {
     }
   }
 
-  void NewServer() {
-    server_ = std::make_unique<BackendServer>(loop_, backend_, ServerOptions{});
-  }
+  void NewServer() { server_ = std::make_unique<BackendServer>(loop_, backend_, ServerOptions{}); }
 
   // ---- readers ----
   void ScheduleRead() {
@@ -183,7 +185,8 @@ class FsSim {
       case 1:
         return CrashBackend();
       case 2:
-        return Disturb([this] { backend_.SetDelay(seconds(1) + Random(seconds(12))); }, [this] { backend_.SetDelay({}); });
+        return Disturb([this] { backend_.SetDelay(seconds(1) + Random(seconds(12))); },
+                       [this] { backend_.SetDelay({}); });
       case 3: {
         constexpr ErrorKind kOutages[] = {ErrorKind::kUnreachable, ErrorKind::kRemote, ErrorKind::kLocked};
         ErrorKind kind = kOutages[Below(3)];
@@ -261,10 +264,12 @@ class FsSim {
   }
 
   // ---- the oracle ----
-  bool RulesCouldSay(bool allowed, const Caller& caller, const std::string& secret, BootTime start, BootTime end) const {
+  bool RulesCouldSay(bool allowed, const Caller& caller, const std::string& secret, BootTime start,
+                     BootTime end) const {
     for (size_t i = 0; i < rules_.size(); ++i) {
       BootTime until = i + 1 < rules_.size() ? rules_[i + 1].second : kNever;
-      if (rules_[i].second <= end && until >= start && Allows(rules_[i].first, caller.uid, secret) == allowed) return true;
+      if (rules_[i].second <= end && until >= start && Allows(rules_[i].first, caller.uid, secret) == allowed)
+        return true;
     }
     return false;
   }
@@ -275,7 +280,8 @@ class FsSim {
     const auto& states = history_.at(secret);
     for (size_t i = 0; i < states.size(); ++i) {
       bool superseded = false;
-      for (size_t later = i + 1; later < states.size(); ++later) superseded = superseded || states[later].applied < start;
+      for (size_t later = i + 1; later < states.size(); ++later)
+        superseded = superseded || states[later].applied < start;
       if (states[i].put <= end && !superseded && matches(states[i].keys)) return true;
     }
     return false;
@@ -305,8 +311,8 @@ class FsSim {
     JudgeFailure(secret, key, caller, *read.error, start, end, who);
   }
 
-  void JudgeFailure(const std::string& secret, const std::string& key, const Caller& caller, const Error& error, BootTime start,
-                    BootTime end, const std::string& who) {
+  void JudgeFailure(const std::string& secret, const std::string& key, const Caller& caller, const Error& error,
+                    BootTime start, BootTime end, const std::string& who) {
     auto absent = [&](const MapBackend::Keys& keys) { return !keys.contains(key); };
     std::string what(ErrorKindName(error.kind()));
     switch (error.kind()) {
@@ -344,7 +350,8 @@ class FsSim {
   void CheckEnd() {
     if (mount_.pending() != 0) Violate(StrCat(mount_.pending(), " requests were never answered"));
     if (mount_.longest_request() > kDeadline + kLongestDowntime * 4) {
-      Violate(StrCat("a request took ", std::chrono::duration_cast<milliseconds>(mount_.longest_request()).count(), " ms"));
+      Violate(
+          StrCat("a request took ", std::chrono::duration_cast<milliseconds>(mount_.longest_request()).count(), " ms"));
     }
     uint64_t recorded = mount_.TakeAudit().size();
     if (recorded != mount_.opens_answered()) {
@@ -377,6 +384,8 @@ class FsSim {
 
 }  // namespace
 
-std::optional<std::string> RunFsSim(uint64_t seed, FsSimFigures* figures) { return FsSim(seed).Run(figures); }
+std::optional<std::string> RunFsSim(uint64_t seed, FsSimFigures* figures) {
+  return FsSim(seed).Run(figures);
+}
 
 }  // namespace leasefs

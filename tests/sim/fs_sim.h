@@ -1,5 +1,6 @@
-// One simulated hour and more of a mount, from one seed: readers, writers, and faults at any moment, with an oracle that knows
-// the legal answers. Everything above fs/base runs as it is; the kernel and the secrets' source are small models (tests/support).
+// One simulated hour and more of a mount, from one seed: readers, writers, and faults at any moment, with an oracle
+// that knows the legal answers. Everything above fs/base runs as it is; the kernel and the secrets' source are small
+// models (tests/support).
 #pragma once
 
 #include <cstdint>

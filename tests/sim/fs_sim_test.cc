@@ -1,10 +1,10 @@
-// Many simulated hours. LEASEFS_SIM_SEEDS (default 1000) and LEASEFS_SIM_FIRST choose the seeds; a failing one is a bug report:
-// LEASEFS_SIM_FIRST=<seed> LEASEFS_SIM_SEEDS=1 runs it again.
+// Many simulated hours. LEASEFS_SIM_SEEDS (default 1000) and LEASEFS_SIM_FIRST choose the seeds; a failing one is a bug
+// report: LEASEFS_SIM_FIRST=<seed> LEASEFS_SIM_SEEDS=1 runs it again.
+#include "tests/sim/fs_sim.h"
+
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-
-#include "tests/sim/fs_sim.h"
 
 namespace leasefs {
 namespace {
@@ -28,7 +28,8 @@ TEST(FsSimTest, EveryAnswerOfEverySeedIsLegal) {
     total.faults += figures.faults;
     total.puts += figures.puts;
   }
-  std::printf("%lu seeds: %lu opens, %lu served, %lu changes, %lu faults\n", seeds, total.opens, total.served, total.puts, total.faults);
+  std::printf("%lu seeds: %lu opens, %lu served, %lu changes, %lu faults\n", seeds, total.opens, total.served,
+              total.puts, total.faults);
   EXPECT_GT(total.served, total.opens / 10);
 }
 

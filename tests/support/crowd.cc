@@ -25,7 +25,7 @@ std::mutex mutex;
 std::map<int, int> errors;
 
 void* Read(void*) {
-  while (!go) usleep(1000);
+  go.wait(false);
   auto start = std::chrono::steady_clock::now();
   char buffer[4096];
   int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -33,11 +33,13 @@ void* Read(void*) {
   ssize_t size = fd < 0 ? -1 : read(fd, buffer, sizeof buffer);
   if (fd >= 0 && size < 0) error = errno;
   if (fd >= 0) close(fd);
-  int64_t took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count();
+  int64_t took =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count();
   int64_t before = longest;
   while (took > before && !longest.compare_exchange_weak(before, took)) {
   }
-  if (error == 0 && static_cast<size_t>(size) == std::strlen(expected) && std::memcmp(buffer, expected, std::strlen(expected)) == 0) {
+  if (error == 0 && static_cast<size_t>(size) == std::strlen(expected) &&
+      std::memcmp(buffer, expected, std::strlen(expected)) == 0) {
     ++same;
   } else {
     std::lock_guard lock(mutex);
@@ -60,6 +62,7 @@ int main(int argc, char** argv) {
     if (pthread_create(&thread, &attributes, Read, nullptr) != 0) return 3;
   }
   go = true;
+  go.notify_all();
   for (auto thread : threads) pthread_join(thread, nullptr);
   std::printf("{\"same\": %d, \"longest_ms\": %ld, \"errors\": {", same.load(), longest.load());
   const char* comma = "";

@@ -20,7 +20,7 @@ std::set<std::pair<std::string, int>> MapBackend::NamesBelow(const std::string& 
 
 void MapBackend::Put(const std::string& secret, const Keys& keys) {
   std::vector<std::string> directories{secret};
-  for (size_t end = secret.rfind('/'); ; end = secret.rfind('/', end - 1)) {
+  for (size_t end = secret.rfind('/');; end = secret.rfind('/', end - 1)) {
     directories.push_back(end == std::string::npos ? "" : secret.substr(0, end));
     if (end == std::string::npos) break;
   }

@@ -1,4 +1,5 @@
-// MapBackend: a Backend in memory that pushes its changes, as the store does, with outages on demand. Loop's thread only.
+// MapBackend: a Backend in memory that pushes its changes, as the store does, with outages on demand. Loop's thread
+// only.
 #pragma once
 
 #include <map>

@@ -17,7 +17,9 @@ SimMemory::SimMemory(size_t size) {
   bytes_ = {static_cast<std::byte*>(memory), size};
 }
 
-SimMemory::~SimMemory() { munmap(bytes_.data(), bytes_.size()); }
+SimMemory::~SimMemory() {
+  munmap(bytes_.data(), bytes_.size());
+}
 
 struct SimMount::Walk {
   std::string path;
@@ -61,8 +63,8 @@ void SimMount::Crash() {
 
 void SimMount::Restart() {
   audit_ = std::make_unique<AuditRing>(AuditRing::Attach(audit_memory_.bytes()).value());
-  SecretGate::Parts parts{loop_,   StateMemory::Attach(state_memory_.bytes(), kNames).value(), state_key_,
-                          *audit_, groups_, notifier_};
+  SecretGate::Parts parts{
+      loop_, StateMemory::Attach(state_memory_.bytes(), kNames).value(), state_key_, *audit_, groups_, notifier_};
   gate_ = SecretGate::Create(parts, config_, generation_).value();
   std::vector<uint64_t> uniques;
   for (const auto& [unique, request] : pending_) uniques.push_back(unique);
@@ -128,15 +130,16 @@ void SimMount::Step(std::shared_ptr<Walk> walk) {
     return Step(walk);
   }
   Submit(walk->caller, [this, walk, prefix](const Request& request) {
-    gate_->Lookup(request, walk->at, walk->components[walk->next], [this, walk, prefix, unique = request.unique](auto result) {
-      Answered(unique);
-      if (!result.ok()) return walk->Fail(result.error(), loop_.Now());
-      dentries_.erase(prefix);
-      if (result->entry_timeout > Duration::zero()) dentries_[prefix] = result->id;
-      walk->at = result->id;
-      ++walk->next;
-      Step(walk);
-    });
+    gate_->Lookup(request, walk->at, walk->components[walk->next],
+                  [this, walk, prefix, unique = request.unique](auto result) {
+                    Answered(unique);
+                    if (!result.ok()) return walk->Fail(result.error(), loop_.Now());
+                    dentries_.erase(prefix);
+                    if (result->entry_timeout > Duration::zero()) dentries_[prefix] = result->id;
+                    walk->at = result->id;
+                    ++walk->next;
+                    Step(walk);
+                  });
   });
 }
 

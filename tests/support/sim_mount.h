@@ -1,5 +1,6 @@
-// SimMount: a gate with its surviving memory, and a small kernel in front of it: it walks paths, keeps dentries, comes back after
-// ESTALE as Linux does, and keeps requests that a killed gate had not answered for its successor. Everything in simulated time.
+// SimMount: a gate with its surviving memory, and a small kernel in front of it: it walks paths, keeps dentries, comes
+// back after ESTALE as Linux does, and keeps requests that a killed gate had not answered for its successor. Everything
+// in simulated time.
 #pragma once
 
 #include <functional>
@@ -31,7 +32,7 @@ class SimMemory {
 
 struct SimRead {
   std::optional<Error> error;
-  std::string bytes;            // test data
+  std::string bytes;  // test data
   NodeId inode;
   uint64_t handle = 0;
   bool direct = false;
@@ -69,14 +70,15 @@ class SimMount {
   // Signals a thread: its waiting request is interrupted.
   void Signal(pid_t tid);
 
-  // Audit records that were not taken yet, oldest first. A sink takes them out of the ring every 20 ms, unless it is stopped.
+  // Audit records that were not taken yet, oldest first. A sink takes them out of the ring every 20 ms, unless it is
+  // stopped.
   std::vector<AuditEvent> TakeAudit();
   void StopAuditSink() { loop_.Cancel(std::exchange(audit_timer_, Loop::kNoTimer)); }
   void ResumeAuditSink();
   const std::vector<NodeId>& invalidated() const { return notifier_.invalidated; }
   size_t pending() const { return pending_.size(); }
-  Duration longest_request() const { return longest_request_; }   // from hand-over to answer
-  uint64_t opens_answered() const { return opens_answered_; }     // as seen by callers: ESTALE is no answer
+  Duration longest_request() const { return longest_request_; }  // from hand-over to answer
+  uint64_t opens_answered() const { return opens_answered_; }    // as seen by callers: ESTALE is no answer
 
  private:
   struct GroupTable : GroupReader {

@@ -1,10 +1,11 @@
-// The real keeper and the real fs, with a scripted backend in the place of the store process: it speaks the frame protocol and takes a
-// second for every answer. The product has no hook for it: the keeper of this program starts this program as its children, which
-// becomes leasefsd where fs is asked for.
+// The real keeper and the real fs, with a scripted backend in the place of the store process: it speaks the frame
+// protocol and takes a second for every answer. The product has no hook for it: the keeper of this program starts this
+// program as its children, which becomes leasefsd where fs is asked for.
 //
 //   slow_daemon LEASEFSD --config FILE
 //
-// It shows web/s0 … web/s199, each with the key k, and writes "reads N" to STORE_PATH.reads whenever it was asked for a value.
+// It shows web/s0 … web/s199, each with the key k, and writes "reads N" to STORE_PATH.reads whenever it was asked for a
+// value.
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -61,7 +62,8 @@ int RunKeeper(const std::string& leasefsd, const std::string& config_path) {
 
 class ScriptedStore {
  public:
-  explicit ScriptedStore(std::unique_ptr<FdLoop> loop) : loop_(std::move(loop)), backend_(*loop_), server_(*loop_, backend_, {}) {
+  explicit ScriptedStore(std::unique_ptr<FdLoop> loop)
+      : loop_(std::move(loop)), backend_(*loop_), server_(*loop_, backend_, {}) {
     for (int i = 0; i < 200; ++i) backend_.Put(StrCat("web/s", i), {{"k", StrCat("value ", i)}});
     backend_.SetDelay(kDelay);
   }
@@ -85,8 +87,10 @@ class ScriptedStore {
       if (!message.ok()) _exit(0);
       if (!message->has_value()) return;
       ChildMessage& got = **message;
-      if (got.type == ChildMessageType::kPing) (void)SendChildMessage(kKeeperSocket, {ChildMessageType::kPong, got.number, "", {}});
-      if (got.type == ChildMessageType::kPeer) server_.Connect(MakeFdStream(*loop_, std::move(got.descriptors.front())));
+      if (got.type == ChildMessageType::kPing)
+        (void)SendChildMessage(kKeeperSocket, {ChildMessageType::kPong, got.number, "", {}});
+      if (got.type == ChildMessageType::kPeer)
+        server_.Connect(MakeFdStream(*loop_, std::move(got.descriptors.front())));
       if (got.type == ChildMessageType::kConfig) {
         (void)SendChildMessage(kKeeperSocket, {ChildMessageType::kConfigResult, got.number, "", {}});
       }
@@ -139,4 +143,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace leasefs
 
-int main(int argc, char** argv) { return leasefs::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return leasefs::Main(argc, argv);
+}

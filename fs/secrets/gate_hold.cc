@@ -1,0 +1,60 @@
+// What is held, and how it is let go of.
+#include <algorithm>
+
+#include "fs/secrets/secret_gate.h"
+
+namespace leasefs {
+
+void SecretGate::ForgetFreedLocked() {
+  for (uint32_t slot : versions_.TakeFreed()) cache_.Forget(slot);
+}
+
+void SecretGate::WithdrawLocked(uint32_t directory) {
+  NodeRecord& record = nodes_[directory];
+  record.secret_version[record.publication & 1] = 0;
+  record.fresh_until_ns = 0;
+  for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
+    if (nodes_.IsDirectory(child) || versions_.CurrentSlot(child) == kNoSlot) continue;
+    versions_.Drop(child);
+    notifier_.InvalidateInode({child, nodes_[child].version});
+  }
+}
+
+void SecretGate::RemoveLocked(uint32_t node) {
+  std::vector<uint32_t> stack{node};
+  while (!stack.empty()) {
+    uint32_t next = stack.back();
+    stack.pop_back();
+    NodeRecord& record = nodes_[next];
+    if (record.present.exchange(0) == 0 && next != node) continue;
+    if (nodes_.IsDirectory(next)) {
+      record.listed = 0;
+      record.secret_version[record.publication & 1] = 0;
+      for (uint32_t child = nodes_.FirstChild(next); child != kNoNode; child = nodes_.NextSibling(child))
+        stack.push_back(child);
+      notifier_.InvalidateInode({next, kDirectoryVersion});
+    } else {
+      versions_.Drop(next);
+      notifier_.InvalidateInode({next, record.version});
+    }
+  }
+}
+
+// Lets go of values that were not opened for longest until `bytes` fit below limits.memory. Those that are being read
+// stay.
+bool SecretGate::MakeRoomLocked(uint64_t bytes) {
+  uint64_t limit = limits_.memory_bytes;
+  if (versions_.sealed_bytes() + bytes <= limit) return true;
+  std::vector<std::pair<BootTime, uint32_t>> oldest;
+  for (const auto& [directory, opened] : last_opened_) oldest.emplace_back(opened, directory);
+  std::sort(oldest.begin(), oldest.end());
+  uint64_t goal = limit - std::min(limit, bytes + limit / 8);  // some more, so that the next one need not search again
+  for (const auto& [opened, directory] : oldest) {
+    if (versions_.sealed_bytes() <= goal) break;
+    WithdrawLocked(directory);
+    last_opened_.erase(directory);
+  }
+  return versions_.sealed_bytes() + bytes <= limit;
+}
+
+}  // namespace leasefs

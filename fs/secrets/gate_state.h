@@ -1,0 +1,47 @@
+// What the gate keeps on the heap about an operation on its way, an answer that failed and a backend. Guarded by the
+// gate's lock.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fs/base/result.h"
+#include "fs/base/time.h"
+#include "fs/secrets/backend_link.h"
+#include "fs/secrets/gate.h"
+#include "fs/secrets/state_layout.h"
+
+namespace leasefs {
+
+// One operation on its way: it may be run several times, before and after it waited.
+struct GateAttempt {
+  explicit GateAttempt(const Request& the_request) : request(the_request) {}
+  Request request;
+  std::optional<std::vector<gid_t>> groups;  // once read, for the life of the request
+  bool parked = false;
+  int waits = 0;
+  std::optional<Error> failure;  // the answer that it waited for
+};
+
+struct GateFailure {
+  Error error;
+  BootTime retry_at;  // not asked again before
+};
+
+struct GateLink {
+  GateLink(std::string name, BackendSink& sink, BackendRecord& backend_record)
+      : link(std::move(name), sink), record(backend_record) {}
+  BackendLink link;
+  BackendRecord& record;  // in surviving memory
+  bool connected = false;
+  protocol::HealthState health = protocol::HealthState::kDown;
+  std::string message = "not connected yet";
+  BootTime since{};
+  uint64_t connections = 0;
+  std::map<std::string, std::vector<protocol::Entry>> partial_listings;
+};
+
+}  // namespace leasefs
