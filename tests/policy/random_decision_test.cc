@@ -21,9 +21,9 @@ class World {
 
   uint32_t Below(uint32_t n) { return std::uniform_int_distribution<uint32_t>(0, n - 1)(random_); }
 
-  std::string Path() { return Join(1 + Below(5), [this] { return Pick({"a", "b", "ab", "ba", "aab", ".a"}); }); }
+  std::string Path() { return Join(1 + Below(4), [this] { return Pick({"a", "b", "ab", "ba", "aab", ".a"}); }); }
   std::string Pattern() {
-    return Join(1 + Below(5),
+    return Join(1 + Below(4),
                 [this] { return Pick({"a", "b", "ab", "*", "**", "a*", "*ab", "*a*", "**", "ba", ".*"}); });
   }
   std::vector<AllowRule> Rules() {
