@@ -81,12 +81,12 @@ struct BackendServer::Impl : std::enable_shared_from_this<BackendServer::Impl> {
 
   // server_answers.cc
   void OnList(const std::string& directory);
-  void OnWant(const std::string& secret, uint64_t known_version, bool refresh);
-  void OnIdle(const std::string& secret);
+  void OnWant(const std::string& name, uint64_t known_version, bool refresh);
+  void OnIdle(const std::string& name);
   void StartList(const std::string& directory);
-  void StartRead(const std::string& secret);
-  void OnListed(const std::string& directory, Result<std::vector<protocol::Entry>> result);
-  void OnRead(const std::string& secret, Result<SecretVersion> result);
+  void StartRead(const std::string& name);
+  void OnListed(const std::string& name, Result<std::vector<protocol::Entry>> result);
+  void OnRead(const std::string& name, Result<SecretVersion> result);
   void OnVersion(const std::string& name, Secret& secret, SecretVersion version);
   void OnReadFailed(const std::string& name, Secret& secret, const Error& error);
   void SendEntries(const std::string& directory, std::vector<protocol::Entry> entries);
@@ -98,16 +98,16 @@ struct BackendServer::Impl : std::enable_shared_from_this<BackendServer::Impl> {
   bool Asked(const Flight& flight) const { return greeted && flight.asked_by == connection_id; }
 
   // server_changes.cc
-  void OnChanged(const std::string& secret);
-  void OnEntry(const std::string& directory, const protocol::Entry& entry, bool present);
+  void OnChanged(const std::string& name);
+  void OnEntry(const std::string& name, const protocol::Entry& entry, bool present);
   void OnHealth(protocol::HealthState state, const std::string& message);
   void OnEverythingChanged();
-  void SendChanged(const std::string& secret);
+  void SendChanged(const std::string& name);
   void SendEntryChanged(const std::string& directory, const protocol::Entry& entry, bool present);
   void SettleGenerationSoon();
   void TellWhatWasMissed(bool welcome);
   void TellEverythingChanged();
-  void TellSecrets(std::vector<std::string> secrets, uint64_t generation);
+  void TellSecrets(std::vector<std::string> changed, uint64_t generation);
   void OnCatchUpListed(const std::string& directory, Result<std::vector<protocol::Entry>> result);
   void FinishCatchUp();
 
