@@ -32,11 +32,19 @@ std::optional<uint32_t> SecretGate::UnsureLocked(uint32_t node, bool names_below
   return std::nullopt;
 }
 
+std::optional<ReopenMarks::Mark> SecretGate::TakeMarkLocked(const Request& request, uint32_t node) {
+  auto mark = marks_.Take(static_cast<uint32_t>(request.caller.tid));
+  if (!mark || mark->node == node) return mark;
+  bool known = nodes_.Exists(mark->node) && nodes_.Exists(node) && nodes_[mark->node].parent == nodes_[node].parent;
+  return known && nodes_.Name(mark->node) == nodes_.Name(node) ? mark
+                                                               : std::nullopt;  // else the first try was given up
+}
+
 bool SecretGate::ReplacedLocked(const Attempt& attempt, uint32_t node) {
   if (!nodes_.Exists(node) || node == kRootNode) return false;
-  auto tid = static_cast<uint32_t>(attempt.request.caller.tid);
-  if (marks_.Take(tid, node) || nodes_.FindPresent(nodes_[node].parent, nodes_.Name(node)) == kNoNode) return false;
-  marks_.Set(tid, node, false);
+  if (TakeMarkLocked(attempt.request, node)) return false;
+  if (nodes_.FindPresent(nodes_[node].parent, nodes_.Name(node)) == kNoNode) return false;
+  marks_.Set(static_cast<uint32_t>(attempt.request.caller.tid), {node, false});
   return true;
 }
 

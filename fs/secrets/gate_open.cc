@@ -88,13 +88,12 @@ Result<Opened> SecretGate::ServeLocked(const Attempt& attempt, NodeId id, const 
                           Error(ErrorKind::kTooLarge, "the value is larger than limits.value"));
   }
   bool current = id.version == nodes_[id.node].version;
-  auto tid = static_cast<uint32_t>(request.caller.tid);
-  std::optional<ReopenMarks::Mark> mark = marks_.Take(tid, id.node);
+  std::optional<ReopenMarks::Mark> mark = TakeMarkLocked(request, id.node);
   if (mark && mark->fetched && source == AuditEvent::Source::kCached) source = AuditEvent::Source::kFetched;
   if (!current && !mark) {
     // The kernel walks the path again and comes back with the current inode, or, through a bind mount, with this one
     // (S8, S10). It is the same open(2): it is recorded when it ends.
-    marks_.Set(tid, id.node, source == AuditEvent::Source::kFetched);
+    marks_.Set(static_cast<uint32_t>(request.caller.tid), {id.node, source == AuditEvent::Source::kFetched});
     ++state_.header().counters.reopened;
     return Error(ErrorKind::kStale, "");
   }
@@ -133,7 +132,7 @@ Result<Opened> SecretGate::ConcludeLocked(const Attempt& attempt, NodeId id, con
   if (!result.ok()) {
     event.error = ErrnoOf(result.error().kind(), UsesPosixErrorsLocked(id.node));
     ++(result.error().kind() == ErrorKind::kDenied ? counters.denied : counters.failed);
-    marks_.Take(event.tid, id.node);
+    (void)marks_.Take(event.tid);
   }
   if (!(request.replay && audit_.Contains(request.unique))) {
     Status recorded = audit_.Append(event, now, kAuditMaxWait, audit_required_);
@@ -175,7 +174,9 @@ void SecretGate::Release(uint64_t handle) {
   ForgetFreedLocked();
 }
 
-Result<SecretBuffer> SecretGate::UnsealPinned(uint32_t slot) const { return versions_.Unseal(slot); }
+Result<SecretBuffer> SecretGate::UnsealPinned(uint32_t slot) const {
+  return versions_.Unseal(slot);
+}
 
 Result<Slice> SecretGate::Read(uint64_t handle, NodeId id, uint64_t offset, size_t size) {
   uint32_t slot = kNoSlot;

@@ -72,15 +72,23 @@ uint32_t HandleTable::CountForNode(uint32_t node) const {
   return static_cast<uint32_t>(std::count_if(index_.begin(), index_.end(), on_node));
 }
 
-void ReopenMarks::Set(uint32_t tid, uint32_t node, bool fetched) {
+namespace {
+
+constexpr uint64_t kFetched = uint64_t{1} << 63;  // no thread id is that large
+uint32_t TidOf(uint64_t key) {
+  return static_cast<uint32_t>((key & ~kFetched) >> 32);
+}
+
+}  // namespace
+
+void ReopenMarks::Set(uint32_t tid, const Mark& mark) {
   auto marks = state_.marks();
-  uint64_t key = Key(tid, node);
-  uint64_t value = key | (fetched ? kFetched : 0);
-  size_t home = Home(key);
+  uint64_t value = uint64_t{tid} << 32 | mark.node | (mark.fetched ? kFetched : 0);
+  size_t home = Home(tid);
   for (uint32_t i = 0; i < kWindow; ++i) {
-    ReopenMark& mark = marks[(home + i) % marks.size()];
-    if (mark.key == 0 || (mark.key & ~kFetched) == key) {
-      mark.key = value;
+    ReopenMark& place = marks[(home + i) % marks.size()];
+    if (place.key == 0 || TidOf(place.key) == tid) {
+      place.key = value;
       return;
     }
   }
@@ -88,14 +96,14 @@ void ReopenMarks::Set(uint32_t tid, uint32_t node, bool fetched) {
   marks[(home + victim_++ % kWindow) % marks.size()].key = value;
 }
 
-std::optional<ReopenMarks::Mark> ReopenMarks::Take(uint32_t tid, uint32_t node) {
+std::optional<ReopenMarks::Mark> ReopenMarks::Take(uint32_t tid) {
   auto marks = state_.marks();
-  uint64_t key = Key(tid, node);
-  size_t home = Home(key);
+  size_t home = Home(tid);
   for (uint32_t i = 0; i < kWindow; ++i) {
-    ReopenMark& mark = marks[(home + i) % marks.size()];
-    if ((mark.key & ~kFetched) != key || mark.key == 0) continue;
-    return Mark{(mark.key.exchange(0) & kFetched) != 0};
+    ReopenMark& place = marks[(home + i) % marks.size()];
+    if (place.key == 0 || TidOf(place.key) != tid) continue;
+    uint64_t key = place.key.exchange(0);
+    return Mark{static_cast<uint32_t>(key), (key & kFetched) != 0};
   }
   return std::nullopt;
 }

@@ -38,23 +38,22 @@ class HandleTable {
 };
 
 // Threads that were sent back with ESTALE (S8). In surviving memory: a takeover must not send anybody back twice, since
-// the kernel tries only once more. Keyed by thread and node, whatever the version was. Guarded by the gate's lock.
+// the kernel tries only once more. One mark per thread: it is synchronous, so its next OPEN is the second try, or the
+// first was given up. Guarded by the gate's lock.
 class ReopenMarks {
  public:
   explicit ReopenMarks(const StateMemory& state) : state_(state) {}
-  // `fetched`: what it comes back for had to be fetched, which is part of the record of the open(2) that ends then.
-  void Set(uint32_t tid, uint32_t node, bool fetched);
   struct Mark {
-    bool fetched;
+    uint32_t node = 0;     // that it tried to open
+    bool fetched = false;  // what it comes back for had to be fetched, which belongs into the record of this open(2)
   };
-  // Removes the mark, if there is one.
-  std::optional<Mark> Take(uint32_t tid, uint32_t node);
+  void Set(uint32_t tid, const Mark& mark);
+  // Removes the thread's mark, if there is one.
+  std::optional<Mark> Take(uint32_t tid);
 
  private:
-  static constexpr uint32_t kWindow = 32;                  // places that a key may lie in
-  static constexpr uint64_t kFetched = uint64_t{1} << 63;  // no thread id is that large
-  static uint64_t Key(uint32_t tid, uint32_t node) { return (uint64_t{tid} << 32 | node) & ~kFetched; }
-  static size_t Home(uint64_t key) { return static_cast<size_t>(key * 0x9e3779b97f4a7c15u >> 40); }
+  static constexpr uint32_t kWindow = 32;  // places that a key may lie in
+  static size_t Home(uint32_t tid) { return static_cast<size_t>(tid * 0x9e3779b97f4a7c15u >> 40); }
   StateMemory state_;
   uint32_t victim_ = 0;
 };

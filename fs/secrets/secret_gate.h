@@ -12,7 +12,6 @@
 
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "fs/audit/audit_ring.h"
@@ -92,7 +91,7 @@ class SecretGate : public Gate, private BackendSink {
   // The end of every open: nothing is handed out, and nothing refused, that the audit does not have (S23).
   Result<Opened> ConcludeLocked(const Attempt& attempt, NodeId id, const Decision& decision, AuditEvent::Source source,
                                 Result<Opened> result) REQUIRES(mutex_);
-  // Without the lock, for a slot that a handle pins: opening a megabyte takes a while.
+  // Without the lock, for a slot that is pinned.
   Result<SecretBuffer> UnsealPinned(uint32_t slot) const LEASEFS_TSA(no_thread_safety_analysis);
   void TryAccess(Attempt attempt, NodeId id, int mask, Reply<Done> done);
   Step AccessLocked(const Attempt& attempt, NodeId id, int mask, Status& result) REQUIRES(mutex_);
@@ -103,6 +102,8 @@ class SecretGate : public Gate, private BackendSink {
   // What is not there may only be not known yet: the directory whose names must be asked for before it is certain
   // whether the node (or, with `names_below`, a name in it) is there.
   std::optional<uint32_t> UnsureLocked(uint32_t node, bool names_below) const REQUIRES(mutex_);
+  // Whether the thread comes back after ESTALE, to this node or to what has its name now. Removes its mark.
+  std::optional<ReopenMarks::Mark> TakeMarkLocked(const Request& request, uint32_t node) REQUIRES(mutex_);
   // It is gone, but its name is there as something else: the kernel should look it up again. Sends a thread back once.
   bool ReplacedLocked(const Attempt& attempt, uint32_t node) REQUIRES(mutex_);
   void TryLookup(Attempt attempt, NodeId parent, std::string name, Reply<Attributes> done);
@@ -122,7 +123,7 @@ class SecretGate : public Gate, private BackendSink {
   bool UsesPosixErrorsLocked(uint32_t node) const REQUIRES(mutex_);
 
   Readiness ReadinessLocked(uint32_t file) const REQUIRES(mutex_);
-  // Error: it may not wait (kBusy). `resume` is run by whoever completes the wait.
+  // Error: it may not wait (kBusy).
   Status WaitLocked(Attempt& attempt, uint32_t directory, Question question, bool has_stale,
                     std::function<void(Attempt)> resume) REQUIRES(mutex_);
   // The same as the end of a step: kWaiting, or kFinished with the error in `result`.

@@ -197,19 +197,20 @@ TEST_F(VersionTableTest, DamagedMemoryIsAnErrorNeverOtherBytes) {
 TEST(ReopenMarksTest, AMarkIsTakenOnceAndSurvives) {
   Memory memory;
   ReopenMarks marks(memory.state);
-  marks.Set(7, 9, true);
-  EXPECT_FALSE(marks.Take(7, 8).has_value());
-  auto taken = ReopenMarks(memory.state).Take(7, 9);
+  marks.Set(7, {9, true});
+  EXPECT_FALSE(marks.Take(8).has_value());
+  auto taken = ReopenMarks(memory.state).Take(7);
   ASSERT_TRUE(taken.has_value());
+  EXPECT_EQ(taken->node, 9u);
   EXPECT_TRUE(taken->fetched);
-  EXPECT_FALSE(marks.Take(7, 9).has_value());
+  EXPECT_FALSE(marks.Take(7).has_value());
 }
 
 TEST(ReopenMarksTest, TenThousandThreadsAtOnceLoseNone) {
   Memory memory;
   ReopenMarks marks(memory.state);
-  for (uint32_t tid = 1; tid <= 10'000; ++tid) marks.Set(tid, 5, false);
-  for (uint32_t tid = 1; tid <= 10'000; ++tid) ASSERT_TRUE(marks.Take(tid, 5).has_value()) << tid;
+  for (uint32_t tid = 1; tid <= 10'000; ++tid) marks.Set(tid, {5, false});
+  for (uint32_t tid = 1; tid <= 10'000; ++tid) ASSERT_TRUE(marks.Take(tid).has_value()) << tid;
 }
 
 }  // namespace
