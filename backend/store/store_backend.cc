@@ -68,6 +68,7 @@ Status StoreBackend::TryOpen(const StoreKey& key) {
 
 void StoreBackend::StayLocked(const std::string& why) {
   Close(State::kLocked, ErrorKind::kLocked, why);
+  LogWarning(why_closed_.message());
 }
 
 std::string_view StoreBackend::NameOf(State state) {
@@ -95,9 +96,7 @@ void StoreBackend::Close(State state, ErrorKind kind, std::string reason) {
   state_ = state;
   reason_ = std::move(reason);
   why_closed_ = MakeError(state, kind, reason_);
-  if (!news) return;
-  LogWarning(why_closed_.message());
-  TellHealth();
+  if (news) TellHealth();
 }
 
 // What is missing may be made, and who has it open may be the predecessor of this process. A passphrase is not kept for
@@ -109,7 +108,12 @@ void StoreBackend::RetryLater(const StoreKey& key) {
   retry_timer_ = loop_.After(kRetry, [this] {
     retry_timer_ = Loop::kNoTimer;
     StoreKey again = std::move(*std::exchange(waiting_key_, std::nullopt));
-    if (TryOpen(again).ok()) LogInfo(StrCat("the store ", options_.name, " is open now"));
+    std::string reason = reason_;
+    if (TryOpen(again).ok()) {
+      LogInfo(StrCat("the store ", options_.name, " is open now"));
+    } else if (reason_ != reason) {
+      LogWarning(why_closed_.message());
+    }
   });
 }
 
