@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <cerrno>
+#include <csignal>
 #include <utility>
 
 namespace leasefs {
@@ -27,7 +28,13 @@ void InodeNotifier::Start(Tell tell) {
   if (thread_.joinable()) return;
   tell_ = std::move(tell);
   stop_.store(false);
+  // Signals are for the process's main thread.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
   thread_ = std::thread([this] { Run(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void InodeNotifier::Stop() {

@@ -283,7 +283,10 @@ bool FuseSession::over() const {
 
 BootTime FuseSession::BusySince() const {
   BootTime since = kNever;
-  for (const auto& worker : impl_->workers) since = std::min(since, worker->busy_since());
+  for (const auto& busy : impl_->core.busy_since) {
+    int64_t nanoseconds = busy.load(std::memory_order_relaxed);
+    if (nanoseconds != 0) since = std::min(since, BootTimeFromNanoseconds(nanoseconds));
+  }
   return since;
 }
 

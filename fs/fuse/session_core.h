@@ -4,6 +4,7 @@
 // INIT.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <span>
@@ -56,6 +57,8 @@ struct SessionCore {
   ParkedRequests parked;
   SessionMetrics metrics;
   std::atomic<bool> init_accepted{false};
+  // By slot: when the request at hand was read, 0 for idle.
+  std::array<std::atomic<int64_t>, RequestSlots::kSlots> busy_since{};
 
  private:
   void Deliver(Delivery& delivery);

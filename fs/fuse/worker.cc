@@ -66,9 +66,9 @@ void Worker::Run() {
     delivery.arrival = core_.loop.Now();
     delivery.raw = std::span<const std::byte>(core_.slots.buffer(slot_)).first(size);
     core_.slots.state(slot_).arrival = ToNanoseconds(delivery.arrival);
-    busy_since_.store(ToNanoseconds(delivery.arrival), std::memory_order_relaxed);
+    core_.busy_since[slot_].store(ToNanoseconds(delivery.arrival), std::memory_order_relaxed);
     core_.Process(delivery);
-    busy_since_.store(ToNanoseconds(kNever), std::memory_order_relaxed);
+    core_.busy_since[slot_].store(0, std::memory_order_relaxed);
   }
   core_.slots.Free(slot_);
   if (got == Got::kOver) on_over_();

@@ -25,8 +25,6 @@ class Worker {
 
   void Start();
   void Stop();
-  // When the request at hand was read; kNever: idle.
-  BootTime busy_since() const { return BootTimeFromNanoseconds(busy_since_.load(std::memory_order_relaxed)); }
 
   // Makes the signal that wakes workers harmless. Once per process.
   static void InstallWakeSignal();
@@ -41,7 +39,6 @@ class Worker {
   const size_t slot_;
   const std::function<void()> on_over_;
   std::atomic<bool> stop_{false};
-  std::atomic<int64_t> busy_since_{ToNanoseconds(kNever)};
   std::counting_semaphore<> ended_{0};
   std::thread thread_;
 };
