@@ -18,8 +18,8 @@ namespace leasefs {
 class FrameConnection {
  public:
   struct Options {
-    size_t max_payload = size_t{8} << 20;   // bytes, per frame, both directions
-    size_t max_queued = size_t{64} << 20;   // bytes not yet taken by the peer; over it the connection is closed
+    size_t max_payload = size_t{8} << 20;  // bytes, per frame, both directions
+    size_t max_queued = size_t{64} << 20;  // bytes not yet taken by the peer; over it the connection is closed
   };
   struct Events {
     // The owner may destroy the connection inside either. `payload` is valid during the call.

@@ -14,25 +14,25 @@ namespace leasefs {
 
 // The rows of the errno table (SEMANTICS.md, S25), and two kinds that never reach a reader.
 enum class ErrorKind {
-  kDenied,         // EACCES: not allowed, or the caller is unknown
-  kNotFound,       // ENOENT
-  kReadOnly,       // EROFS: any change attempted
-  kUnreachable,    // ETIMEDOUT: the backend did not answer in time and there is no usable copy
-  kRemote,         // EREMOTEIO: the backend answered wrongly: sealed, malformed, damaged
-  kExpired,        // EKEYEXPIRED: the lease ended and could not be replaced
-  kRevoked,        // EKEYREVOKED
-  kLoginRefused,   // EKEYREJECTED: our own login was refused
-  kLocked,         // ENOKEY: the embedded store has no key yet
-  kTooLarge,       // EFBIG: over the limit, never truncated
-  kBusy,           // EBUSY: the caller's own limit of waiting requests
-  kNoMemory,       // ENOMEM: the limit for values
-  kInternal,       // EIO: the audit cannot record, or our own fault
-  kInterrupted,    // EINTR: the caller was signalled
-  kIsDirectory,    // EISDIR
-  kNotDirectory,   // ENOTDIR
-  kNoAttribute,    // ENODATA: no such extended attribute
-  kStale,          // ESTALE: makes the kernel walk the path again; never reaches a caller (S8)
-  kInvalid,        // bad input: configuration, control message, file on disk
+  kDenied,        // EACCES: not allowed, or the caller is unknown
+  kNotFound,      // ENOENT
+  kReadOnly,      // EROFS: any change attempted
+  kUnreachable,   // ETIMEDOUT: the backend did not answer in time and there is no usable copy
+  kRemote,        // EREMOTEIO: the backend answered wrongly: sealed, malformed, damaged
+  kExpired,       // EKEYEXPIRED: the lease ended and could not be replaced
+  kRevoked,       // EKEYREVOKED
+  kLoginRefused,  // EKEYREJECTED: our own login was refused
+  kLocked,        // ENOKEY: the embedded store has no key yet
+  kTooLarge,      // EFBIG: over the limit, never truncated
+  kBusy,          // EBUSY: the caller's own limit of waiting requests
+  kNoMemory,      // ENOMEM: the limit for values
+  kInternal,      // EIO: the audit cannot record, or our own fault
+  kInterrupted,   // EINTR: the caller was signalled
+  kIsDirectory,   // EISDIR
+  kNotDirectory,  // ENOTDIR
+  kNoAttribute,   // ENODATA: no such extended attribute
+  kStale,         // ESTALE: makes the kernel walk the path again; never reaches a caller (S8)
+  kInvalid,       // bad input: configuration, control message, file on disk
 };
 
 // A short stable word for machines: "denied", "not_found", … (JSON output, tests).
@@ -63,7 +63,7 @@ Error ErrnoError(std::string_view what, int error_number, ErrorKind kind = Error
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}    // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return state_.index() == 0; }
@@ -93,19 +93,20 @@ class [[nodiscard]] Result {
 // Success without a value.
 struct Done {};
 using Status = Result<Done>;
-inline Status Ok() { return Done{}; }
+inline Status Ok() {
+  return Done{};
+}
 
 }  // namespace leasefs
 
 // Returns the error of `expression` from the enclosing function, if it failed.
-#define LEASEFS_RETURN_IF_ERROR(expression)                       \
-  do {                                                            \
-    if (auto leasefs_status = (expression); !leasefs_status.ok()) \
-      return std::move(leasefs_status).error();                   \
+#define LEASEFS_RETURN_IF_ERROR(expression)                                                                 \
+  do {                                                                                                      \
+    if (auto leasefs_status = (expression); !leasefs_status.ok()) return std::move(leasefs_status).error(); \
   } while (false)
 
 // auto `name` = the value of `expression`, or return its error.
-#define LEASEFS_ASSIGN_OR_RETURN(name, expression)      \
-  auto name##_result = (expression);                    \
+#define LEASEFS_ASSIGN_OR_RETURN(name, expression)                  \
+  auto name##_result = (expression);                                \
   if (!name##_result.ok()) return std::move(name##_result).error(); \
   auto& name = name##_result.value()  // NOLINT(bugprone-macro-parentheses)

@@ -16,11 +16,15 @@ struct BootClock {
   using time_point = std::chrono::time_point<BootClock>;
   static constexpr bool is_steady = true;
 };
-using BootTime = BootClock::time_point;      // since boot; the same for all processes of the host
+using BootTime = BootClock::time_point;            // since boot; the same for all processes of the host
 using WallTime = std::chrono::sys_time<Duration>;  // for people and for certificates only
 
 inline constexpr BootTime kNever = BootTime::max();
-inline int64_t ToNanoseconds(BootTime time) { return time.time_since_epoch().count(); }
-inline BootTime BootTimeFromNanoseconds(int64_t value) { return BootTime(Duration(value)); }
+inline int64_t ToNanoseconds(BootTime time) {
+  return time.time_since_epoch().count();
+}
+inline BootTime BootTimeFromNanoseconds(int64_t value) {
+  return BootTime(Duration(value));
+}
 
 }  // namespace leasefs

@@ -17,7 +17,9 @@ namespace {
 // Before main, so before anything here has called OpenSSL.
 const bool kInstalled = InstallOpenSslWipingAllocator();
 
-TEST(WipingAllocatorsTest, OpenSslTakesThemBeforeItsFirstUse) { EXPECT_TRUE(kInstalled); }
+TEST(WipingAllocatorsTest, OpenSslTakesThemBeforeItsFirstUse) {
+  EXPECT_TRUE(kInstalled);
+}
 
 TEST(WipingAllocatorsTest, OpenSslMemoryGrowsAndShrinks) {
   auto* memory = static_cast<char*>(CRYPTO_malloc(100, "", 0));
