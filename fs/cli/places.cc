@@ -48,7 +48,9 @@ Outcome<std::string> RunDirectory(Context& context) {
                    ErrnoError(StrCat("reading ", settings.config_path), errno).message(),
                    "name a configuration that you can read, or the sockets themselves with --socket-dir DIR"};
   }
-  const Result<Config> config = LoadConfig(settings.config_path, SystemAccounts());
+  ConfigFileRules rules;
+  rules.check_owner = geteuid() == 0;  // what others wrote must not lead root anywhere
+  const Result<Config> config = LoadConfig(settings.config_path, SystemAccounts(), rules);
   if (config.ok()) return config.value().run_directory;
   if (settings.config_named) {
     return Failure{Exit::kConfiguration, "configuration", config.error().message(),

@@ -17,7 +17,7 @@ constexpr size_t kTerminalLine = 4095;  // N_TTY_BUF_SIZE - 1: what is longer is
 constexpr size_t kMinPassphrase = 8;
 constexpr size_t kMaxPassphrase = 4096;
 
-constexpr std::array<int, 8> kSignals = {SIGALRM, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGTSTP, SIGTTOU};
+constexpr std::array kSignals = {SIGALRM, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU};
 volatile sig_atomic_t caught_signal = 0;
 
 void Remember(int number) {
@@ -82,8 +82,8 @@ Outcome<SecretBuffer> AskHidden(Console& console, const std::string& prompt) {
       }
     }
     if (const int number = caught_signal; number != 0) {
-      raise(number);  // what would have happened without us; SIGTSTP comes back
-      if (number == SIGTSTP) continue;
+      raise(number);  // what would have happened without us; from a stop we come back
+      if (number == SIGTSTP || number == SIGTTIN || number == SIGTTOU) continue;
       return UsageFailure("interrupted", "nothing was changed");
     }
     if (end == LineEnd::kFailed)

@@ -61,6 +61,20 @@ TEST(CompletionTest, TheVerbPrintsThem) {
   EXPECT_EQ(RunCli({"completion", "tcsh"}).exit, 1);
 }
 
+TEST(CompletionTest, TheOtherShellsCanReadTheirs) {
+  TempDirectory directory;
+  std::string missing;
+  for (const auto& [shell, text] : {std::pair("zsh", ZshCompletion()), {"fish", FishCompletion()}}) {
+    directory.Write(shell, text);
+    if (Shell(std::string("command -v ") + shell).second != 0) {
+      missing += std::string(" ") + shell;
+      continue;
+    }
+    EXPECT_EQ(Shell(std::string(shell) + " -n " + directory / shell + " 2>&1"), std::pair(std::string(), 0));
+  }
+  if (!missing.empty()) GTEST_SKIP() << "not installed:" << missing;
+}
+
 TEST(CompletionTest, BashOffersVerbsOptionsAndArguments) {
   TempDirectory directory;
   EXPECT_EQ(Offered(directory, "leasefs ro"), "rollback\n");
