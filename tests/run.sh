@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs what it needs, builds, and runs all tests:  sudo tests/run.sh [--quick] [--fuzz] [--sim-seeds N]
+# Installs what it needs, builds, and runs all tests:  sudo tests/run.sh [--quick] [--tidy] [--fuzz] [--sim-seeds N]
 #
-#   --quick        only the release build and its tests; no sanitizers, no clang, no fresh tree
-#   --fuzz         each fuzzer for ten minutes (otherwise its corpus and a few seconds)
+#   --quick        only the release build and its tests; no sanitizers, no clang
+#   --tidy         clang-tidy on the product's sources as well
+#   --fuzz         each fuzzer for ten minutes as well
 #   --sim-seeds N  simulated hours (default 1000)
 #
 # Idempotent. Everything it makes lies in build/, but for the Debian packages and the users of the package. It leaves no mount, no process
@@ -10,10 +11,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive PYTHONDONTWRITEBYTECODE=1
-quick=0 fuzz_seconds=20 sim_seeds=1000 failed=()
+quick=0 tidy=0 fuzz_seconds=0 sim_seeds=1000 failed=()
 while (($#)); do
   case $1 in
     --quick) quick=1 ;;
+    --tidy) tidy=1 ;;
     --fuzz) fuzz_seconds=600 ;;
     --sim-seeds) sim_seeds=$2; shift ;;
     *) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 1 ;;
@@ -51,23 +53,27 @@ try "lint: layers, sizes, libraries" tests/lint/lint.py
 say "build release (g++)"
 build release
 if ((!quick)); then
-  # clang's build is the one with AddressSanitizer and UBSan, so that one pass shows both.
-  try "build asan (clang++)" build asan
-  LEASEFS_SIM_SEEDS=20 try "tests under ASan and UBSan" ctest --preset asan
-  try "build tsan (g++)" build tsan tsan_tests
-  try "kernel-less tests under TSan" ctest --preset tsan
-  try "clang-tidy" tests/lint/tidy.sh build/asan
+  # The suites that need no kernel and those with threads. clang's build is the one with AddressSanitizer and UBSan, so that
+  # one pass shows both.
+  try "build asan (clang++)" build asan sanitized_tests
+  try "kernel-less and threaded tests under ASan and UBSan" ctest --preset asan
+  try "build tsan (g++)" build tsan sanitized_tests
+  try "the same under TSan" ctest --preset tsan
+fi
+if ((tidy)); then
+  try "build clang, for clang-tidy" build clang leasefsd leasefs
+  try "clang-tidy" tests/lint/tidy.sh build/clang
+fi
+if ((fuzz_seconds)); then
   try "build fuzz (clang++)" build fuzz
   try "fuzzers, $fuzz_seconds s each" tests/fuzz/run.sh build/fuzz "$fuzz_seconds"
 fi
 
 export LEASEFS_SIM_SEEDS=$sim_seeds
 tests/lint/leftovers.sh remember
-exclude=()
-((quick)) && exclude=(-E 'fresh_tree')
 say "all tests of the release build"
 status=0
-ctest --preset release "${exclude[@]}" || status=$?
+ctest --preset release || status=$?
 tests/lint/leftovers.sh compare || failed+=("something was left behind")
 if ((${#failed[@]})); then
   printf 'FAILED: %s\n' "${failed[@]}"

@@ -38,7 +38,7 @@ claim "and its next handshakes show the new one" until_true serves 03EA
 say "PostgreSQL, which insists on owner and mode of its key"
 bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
 install -d -o postgres -g postgres pg
-as_postgres() { setpriv --reuid=postgres --regid=postgres --init-groups "$@"; }
+as_postgres() { setpriv --reuid=postgres --regid=postgres --init-groups env HOME="$top/pg" "$@"; }
 as_postgres "$bin/initdb" -D "$top/pg/data" -A trust -U postgres >>demo.log 2>&1
 postgres_with() {  # postgres_with TREE: does it start with the key of that tree, and speak TLS?
   local status=0

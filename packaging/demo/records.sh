@@ -2,8 +2,12 @@
 
 say "everybody else"
 before=$(wc -l <audit.jsonl)
-as() { setpriv --reuid="$1" --regid="$1" --clear-groups "${@:2}"; }
-denied() { as "$1" cat "$mount/web/tls/key.pem" 2>&1 | grep -q 'Permission denied'; }
+as() { setpriv --reuid="$1" --regid="$(id -g "$1")" --clear-groups "${@:2}"; }
+denied() {
+  local said
+  said=$(as "$1" cat "$mount/web/tls/key.pem" 2>&1) && return 1
+  [[ $said == *"Permission denied"* ]]
+}
 claim "another user gets EACCES" denied nobody
 claim "root gets EACCES" denied root
 claim "nobody can change anything, root neither" refused rm -f "$mount/web/tls/key.pem"
