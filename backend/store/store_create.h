@@ -1,4 +1,5 @@
-// Files of the store by name: a new one appears whole or not at all, and never in the place of another.
+// Files of the store by name: a new one appears whole or not at all, and never in the place of another. A crash in
+// between leaves a file with ".unfinished-" in its name, which is of no use to anyone.
 #pragma once
 
 #include <functional>

@@ -67,13 +67,14 @@ namespace {
 
 constexpr uint64_t kScryptN = uint64_t{1} << 17;
 constexpr uint32_t kScryptR = 8, kScryptP = 1;
-constexpr uint64_t kMaxScryptBytes = uint64_t{1} << 30;
+constexpr uint64_t kMaxScryptBytes = uint64_t{256} << 20;
+constexpr uint32_t kMaxScryptP = 4;
 constexpr size_t kMaxWrappedBytes = 256;
 
 bool Acceptable(const KeyRecipe& recipe) {
   if (recipe.kind == StoreKey::Kind::kRaw) return recipe.n == 0 && recipe.r == 0 && recipe.p == 0;
   return std::has_single_bit(recipe.n) && recipe.n >= 1024 && recipe.r >= 1 && recipe.r <= 32 && recipe.p >= 1 &&
-         recipe.p <= 16 && recipe.n <= kMaxScryptBytes / (uint64_t{128} * recipe.r);
+         recipe.p <= kMaxScryptP && recipe.n <= kMaxScryptBytes / (uint64_t{128} * recipe.r);
 }
 
 void EncodeRecipe(Writer& writer, const KeyRecipe& recipe) {

@@ -12,27 +12,6 @@ namespace {
 // No row of ours is larger: kMaxSecretBytes of names and values, and what the codec adds.
 constexpr int kMaxRowBytes = 32 << 20;
 
-ErrorKind KindOf(int code) {
-  switch (code & 0xff) {
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      return ErrorKind::kUnreachable;
-    case SQLITE_CORRUPT:
-    case SQLITE_SCHEMA:
-    case SQLITE_CONSTRAINT:
-    case SQLITE_MISMATCH:
-    case SQLITE_TOOBIG:
-    case SQLITE_ERROR:
-      return ErrorKind::kRemote;
-    case SQLITE_NOTADB:
-      return ErrorKind::kInvalid;
-    case SQLITE_NOMEM:
-      return ErrorKind::kNoMemory;
-    default:
-      return ErrorKind::kInternal;
-  }
-}
-
 Error SqliteError(sqlite3* db, int code, const char* what) {
   switch (code & 0xff) {
     case SQLITE_BUSY:
@@ -42,14 +21,23 @@ Error SqliteError(sqlite3* db, int code, const char* what) {
       return {ErrorKind::kInvalid, "not a leasefs store: the file is no database"};
     case SQLITE_FULL:
       return {ErrorKind::kInternal, StrCat(what, ": no space left on the file system of the store")};
+    case SQLITE_NOMEM:
+      return {ErrorKind::kNoMemory, StrCat(what, ": out of memory")};
+    case SQLITE_CORRUPT:
+    case SQLITE_SCHEMA:
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG:
+    case SQLITE_ERROR:
+      return {ErrorKind::kRemote, StrCat("damaged: ", what, ": ", sqlite3_errstr(code))};
     default:
       break;
   }
-  std::string text = StrCat(what, ": ", sqlite3_errstr(code));
+  // A failing disk is an outage, over which what is known already is served on.
+  const ErrorKind kind = (code & 0xff) == SQLITE_IOERR ? ErrorKind::kRemote : ErrorKind::kInternal;
   const int system_error = db != nullptr ? sqlite3_system_errno(db) : 0;
-  if (KindOf(code) == ErrorKind::kInternal && system_error != 0) text += StrCat(": ", std::strerror(system_error));
-  if (KindOf(code) == ErrorKind::kRemote) text.insert(0, "damaged: ");
-  return {KindOf(code), std::move(text)};
+  return {kind, StrCat(what, ": ", sqlite3_errstr(code), system_error != 0 ? ": " : "",
+                       system_error != 0 ? std::strerror(system_error) : "")};
 }
 
 Error StatementError(sqlite3_stmt* statement, int code, const char* what) {
