@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what it needs, builds, and runs all tests:  sudo tests/run.sh [--quick] [--tidy] [--fuzz] [--sim-seeds N]
+# Installs what it needs, builds, and runs the tests:  sudo tests/run.sh [--sanitizers] [--tidy] [--fuzz] [--sim-seeds N]
 #
-#   --quick        only the release build and its tests; no sanitizers, no clang
+#   --sanitizers   the kernel-less and threaded suites under ASan+UBSan (built by clang) and TSan as well
 #   --tidy         clang-tidy on the product's sources as well
 #   --fuzz         each fuzzer for ten minutes as well
 #   --sim-seeds N  simulated hours (default 1000)
@@ -11,10 +11,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive PYTHONDONTWRITEBYTECODE=1
-quick=0 tidy=0 fuzz_seconds=0 sim_seeds=1000 failed=()
+sanitizers=0 tidy=0 fuzz_seconds=0 sim_seeds=1000 failed=()
 while (($#)); do
   case $1 in
-    --quick) quick=1 ;;
+    --sanitizers) sanitizers=1 ;;
     --tidy) tidy=1 ;;
     --fuzz) fuzz_seconds=600 ;;
     --sim-seeds) sim_seeds=$2; shift ;;
@@ -52,7 +52,7 @@ mkdir -p build
 try "lint: layers, sizes, libraries" tests/lint/lint.py
 say "build release (g++)"
 build release
-if ((!quick)); then
+if ((sanitizers)); then
   # The suites that need no kernel and those with threads. clang's build is the one with AddressSanitizer and UBSan, so that
   # one pass shows both.
   try "build asan (clang++)" build asan sanitized_tests
@@ -71,6 +71,9 @@ fi
 
 export LEASEFS_SIM_SEEDS=$sim_seeds
 tests/lint/leftovers.sh remember
+((sanitizers)) || echo "not run: the sanitizers (--sanitizers)"
+((tidy)) || echo "not run: clang-tidy (--tidy)"
+((fuzz_seconds)) || echo "not run: the fuzzers (--fuzz)"
 say "all tests of the release build"
 status=0
 ctest --preset release || status=$?
