@@ -11,8 +11,10 @@ list() {
 case $1 in
   remember) list | sort >build/leftovers.before ;;
   compare)
-    sleep 1
-    left=$(list | sort | comm -13 build/leftovers.before -)
+    # Twice, a moment apart: a process that is just ending, or just waits for the disk, is not left behind.
+    list | sort >build/leftovers.once
+    sleep 2
+    left=$(list | sort | comm -12 build/leftovers.once - | comm -13 build/leftovers.before -)
     [ -z "$left" ] || { printf 'left behind: %s\n' "$left"; exit 1; }
     ;;
 esac
