@@ -4,14 +4,14 @@
 #   --sanitizers   the kernel-less and threaded suites under ASan+UBSan (built by clang) and TSan as well
 #   --tidy         clang-tidy on the product's sources as well
 #   --fuzz         each fuzzer for ten minutes as well
-#   --sim-seeds N  simulated hours (default 1000)
+#   --sim-seeds N  simulated hours (default 400)
 #
 # Idempotent. Everything it makes lies in build/, but for the Debian packages and the users of the package. It leaves no mount, no process
 # and no namespace behind. The last lines are ctest's summary of the release build, which runs the real mounts, containers and servers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive PYTHONDONTWRITEBYTECODE=1
-sanitizers=0 tidy=0 fuzz_seconds=0 sim_seeds=1000 failed=()
+sanitizers=0 tidy=0 fuzz_seconds=0 sim_seeds=400 failed=()
 while (($#)); do
   case $1 in
     --sanitizers) sanitizers=1 ;;
