@@ -63,6 +63,10 @@ class EmbeddedStore final : public Store {
   Status Rekey(const StoreKey& new_key) override { return file_->AddKey(new_key); }
   Status FinishRekey() override { return file_->SealAnew(index_); }
   Status Backup(const std::string& path) const override;
+  void SetLimits(uint32_t keep_versions, uint64_t value_bytes) override {
+    settings_.keep_versions = keep_versions;
+    settings_.value_bytes = value_bytes;
+  }
   StoreFigures figures() const override;
 
  private:
@@ -92,7 +96,7 @@ class EmbeddedStore final : public Store {
   Status RemoveOne(const std::string& path, std::vector<Change>& changes);
   Status ForgetOldest(std::vector<Change>& changes);
 
-  const StoreSettings settings_;
+  StoreSettings settings_;
   std::unique_ptr<StoreFile> file_;
   StoreIndex index_;
 };
@@ -253,12 +257,12 @@ Result<std::pair<uint64_t, Fields>> EmbeddedStore::Get(const std::string& secret
 
 Result<std::vector<VersionInfo>> EmbeddedStore::History(const std::string& secret) const {
   LEASEFS_ASSIGN_OR_RETURN(newest, FindVersion(secret, 0));
-  const std::vector<KeptVersion>& kept = newest.secret->head.kept;
   std::vector<VersionInfo> history;
-  for (auto at = kept.rbegin(); at != kept.rend(); ++at) {
-    LEASEFS_ASSIGN_OR_RETURN(version, file_->ReadVersion(secret, *at));
+  for (const KeptVersion& kept : newest.secret->head.kept) {
+    LEASEFS_ASSIGN_OR_RETURN(version, file_->ReadVersion(secret, kept));
     history.push_back(std::move(version));
   }
+  std::reverse(history.begin(), history.end());
   return history;
 }
 

@@ -107,6 +107,9 @@ class Store {
   // checked in whole.
   virtual Status Backup(const std::string& path) const = 0;
 
+  // For the changes to come (a reload). What lies in the file stays as it is; the vfs cannot be changed.
+  virtual void SetLimits(uint32_t keep_versions, uint64_t value_bytes) = 0;
+
   virtual StoreFigures figures() const = 0;
 };
 

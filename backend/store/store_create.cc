@@ -1,11 +1,11 @@
 #include "backend/store/store_create.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 
 #include "fs/base/strings.h"
 #include "fs/base/unique_fd.h"

@@ -17,7 +17,7 @@ namespace leasefs::store {
 
 // '/' before every other byte: what is below a path follows it directly.
 struct PathOrder {
-  using is_transparent = void;
+  using is_transparent = void;  // NOLINT(readability-identifier-naming): std::map looks for it
   bool operator()(std::string_view a, std::string_view b) const;
 };
 

@@ -29,6 +29,7 @@ class RawDatabase {
     std::vector<std::vector<std::string>> rows;
     const auto take = [](void* out, int count, char** columns, char**) {
       std::vector<std::string> row;
+      row.reserve(static_cast<size_t>(count));
       for (int i = 0; i < count; ++i) row.emplace_back(columns[i] == nullptr ? "" : columns[i]);
       static_cast<std::vector<std::vector<std::string>>*>(out)->push_back(std::move(row));
       return 0;

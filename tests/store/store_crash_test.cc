@@ -26,30 +26,34 @@ struct NamedChange {
 
 Status PutMany(Store& store, const std::string& prefix, int count, size_t value_size) {
   std::vector<Store::Put> puts;
+  puts.reserve(static_cast<size_t>(count));
   for (int i = 0; i < count; ++i) puts.push_back(PutOf(StrCat(prefix, i), {{"k", std::string(value_size, 'v')}}));
   const auto versions = store.Apply(std::move(puts), 0, "import", At(5));
   return versions.ok() ? Ok() : Status(versions.error());
 }
 
-const NamedChange kChanges[] = {
-    {"put of a new secret", [](Store& store) { return PutMany(store, "new", 1, 20); }},
-    {"put over an old one", [](Store& store) { return PutMany(store, "app/s", 1, 30); }},
-    {"put of a large value", [](Store& store) { return PutMany(store, "app/s", 1, 30'000); }},
-    {"import", [](Store& store) { return PutMany(store, "import/s", 40, 200); }},
-    {"rm", [](Store& store) { return store.Remove("app/s1", {}, 0, At(5)); }},
-    {"rm of a key", [](Store& store) { return store.Remove("two", {"a"}, 0, At(5)); }},
-    {"rollback",
-     [](Store& store) {
-       const auto version = store.Rollback("app/s0", 2, 0, At(5));
-       return version.ok() ? Ok() : Status(version.error());
-     }},
-    {"rekey", [](Store& store) { return store.Rekey(RawKey('n')); }},
-    {"rekey to its end",
-     [](Store& store) {
-       const Status begun = store.Rekey(RawKey('n'));
-       return begun.ok() ? store.FinishRekey() : begun;
-     }},
-};
+const std::vector<NamedChange>& Changes() {
+  static const std::vector<NamedChange> changes = {
+      {"put of a new secret", [](Store& store) { return PutMany(store, "new", 1, 20); }},
+      {"put over an old one", [](Store& store) { return PutMany(store, "app/s", 1, 30); }},
+      {"put of a large value", [](Store& store) { return PutMany(store, "app/s", 1, 30'000); }},
+      {"import", [](Store& store) { return PutMany(store, "import/s", 40, 200); }},
+      {"rm", [](Store& store) { return store.Remove("app/s1", {}, 0, At(5)); }},
+      {"rm of a key", [](Store& store) { return store.Remove("two", {"a"}, 0, At(5)); }},
+      {"rollback",
+       [](Store& store) {
+         const auto version = store.Rollback("app/s0", 2, 0, At(5));
+         return version.ok() ? Ok() : Status(version.error());
+       }},
+      {"rekey", [](Store& store) { return store.Rekey(RawKey('n')); }},
+      {"rekey to its end",
+       [](Store& store) {
+         const Status begun = store.Rekey(RawKey('n'));
+         return begun.ok() ? store.FinishRekey() : begun;
+       }},
+  };
+  return changes;
+}
 
 class StoreCrashTest : public StoreFixture {
  protected:
@@ -109,7 +113,7 @@ class StoreCrashTest : public StoreFixture {
 };
 
 TEST_F(StoreCrashTest, KilledAtEveryWriteLeavesTheOldOrTheNewState) {
-  for (const NamedChange& change : kChanges) {
+  for (const NamedChange& change : Changes()) {
     const std::string fresh = After(change);
     for (const Fault fault : {Fault::kExit, Fault::kExitMidway}) {
       std::set<std::string> seen;
@@ -133,7 +137,7 @@ TEST_F(StoreCrashTest, KilledAtEveryWriteLeavesTheOldOrTheNewState) {
 }
 
 TEST_F(StoreCrashTest, KilledAgainAtEveryWriteOfTheRecovery) {
-  const NamedChange& change = kChanges[1];
+  const NamedChange& change = Changes()[1];
   const std::string fresh = After(change);
   for (int64_t at = 1;; ++at) {
     Restore();
@@ -187,7 +191,7 @@ TEST_F(StoreCrashTest, KilledDuringABackupTheStoreIsAsBeforeAndThereIsNoCopy) {
 }
 
 TEST_F(StoreCrashTest, AFullOrFailingDiskIsAnErrorAndTheOldState) {
-  for (const NamedChange& change : kChanges) {
+  for (const NamedChange& change : Changes()) {
     const std::string fresh = After(change);
     for (const Fault fault : {Fault::kFull, Fault::kFullForAll, Fault::kIoError}) {
       for (int64_t at = 1;; ++at) {
@@ -211,7 +215,7 @@ TEST_F(StoreCrashTest, AFullOrFailingDiskIsAnErrorAndTheOldState) {
 }
 
 TEST_F(StoreCrashTest, KilledAfterAFailedChangeIsTheOldOrTheNewState) {
-  const NamedChange& change = kChanges[1];
+  const NamedChange& change = Changes()[1];
   const std::string fresh = After(change);
   for (int64_t at = 1;; ++at) {
     Restore();
@@ -226,7 +230,7 @@ TEST_F(StoreCrashTest, KilledAfterAFailedChangeIsTheOldOrTheNewState) {
 }
 
 TEST_F(StoreCrashTest, NothingStaysInTheLogOnceAChangeIsAcknowledged) {
-  for (const NamedChange& change : kChanges) {
+  for (const NamedChange& change : Changes()) {
     Restore();
     auto store = Open();
     ASSERT_TRUE(change.make(*store).ok());
@@ -311,7 +315,7 @@ class StorePowerTest : public StoreCrashTest {
 
 TEST_F(StorePowerTest, LostAtEveryOperationLeavesTheOldOrTheNewState) {
   SimRandom chance(11);
-  for (const NamedChange& change : kChanges) {
+  for (const NamedChange& change : Changes()) {
     Restore();
     std::vector<FileOperation> log;
     std::string fresh;
@@ -326,7 +330,7 @@ TEST_F(StorePowerTest, LostAtEveryOperationLeavesTheOldOrTheNewState) {
     for (size_t done = 0; done <= log.size(); ++done) {
       if (done > 0) disk.Do(log[done - 1]);
       std::vector<std::function<bool()>> fates = {[] { return false; }, [] { return true; }};
-      for (int i = 0; i < 4; ++i) fates.push_back([&chance] { return chance.Below(2) == 0; });
+      for (int i = 0; i < 4; ++i) fates.emplace_back([&chance] { return chance.Below(2) == 0; });
       for (const auto& fate : fates) {
         const std::string now = ReopenedFrom(disk.AfterPowerLoss(fate));
         ASSERT_THAT(now, AnyOf(old_, fresh)) << change.name << " after " << done << " of " << log.size();

@@ -67,6 +67,20 @@ TEST_F(StoreHistoryTest, TheOldestVersionsGo) {
   EXPECT_THAT(Versions(*store, "s"), ElementsAre(6));
 }
 
+TEST_F(StoreHistoryTest, NewLimitsCountFromTheNextChangeOn) {
+  auto store = Fresh();
+  for (int i = 1; i <= 3; ++i) PutValues(*store, "s", {{"k", "value " + std::to_string(i)}});
+  store->SetLimits(2, 7);
+  EXPECT_THAT(Versions(*store, "s"), ElementsAre(3, 2, 1));
+  PutValues(*store, "s", {{"k", "seven b"}});
+  EXPECT_THAT(Versions(*store, "s"), ElementsAre(4, 3));
+  store->SetLimits(2, 6);
+  std::vector<Store::Put> puts(1);
+  puts[0].secret = "s";
+  puts[0].fields.push_back({"k", false, SecretBuffer::CopyOf("seven B")});
+  EXPECT_EQ(store->Apply(std::move(puts), 0, "put", At(2)).error().kind(), ErrorKind::kTooLarge);
+}
+
 TEST_F(StoreHistoryTest, RollbackMakesOldBytesANewVersion) {
   auto store = Fresh();
   PutValues(*store, "s", {{"k", "1"}});
@@ -114,7 +128,7 @@ TEST_F(StoreHistoryTest, NumbersGoOnEvenWhenTheRemovalIsForgotten) {
     PutValues(*store, path, {{"k", "1"}});
     ASSERT_TRUE(store->Remove(path, {}, 0, At(2)).ok());
   }
-  EXPECT_LT(store->figures().file_bytes, size + 4096 * 300) << "removed secrets do not pile up";
+  EXPECT_LT(store->figures().file_bytes, size + uint64_t{4096} * 300) << "removed secrets do not pile up";
   EXPECT_EQ(store->ChangedSince(before).error().kind(), ErrorKind::kNotFound);
   store.reset();
   store = Open();

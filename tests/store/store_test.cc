@@ -252,6 +252,7 @@ TEST_F(StoreTest, AHundredThousandNamesComeBack) {
   {
     auto store = Fresh();
     std::vector<Store::Put> puts;
+    puts.reserve(kNames);
     for (const auto& [path, value] : truth) puts.push_back(PutOf(path, {{"k", value}}));
     ASSERT_EQ(store->Apply(std::move(puts), 0, "import", At(1))->size(), kNames);
   }
