@@ -139,7 +139,7 @@ Result<ChildSpec> CommonSpec(const std::string& executable, std::vector<std::str
                     std::to_string(ChildGroup(user, holdings.group)),
                     "--peer-group",
                     std::to_string(holdings.group.gid)};
-  if (config.memory.require_lock) spec.arguments.push_back("--require-lock");
+  if (config.memory.require_lock) spec.arguments.emplace_back("--require-lock");
   spec.arguments.insert(spec.arguments.end(), arguments.begin(), arguments.end());
   LEASEFS_ASSIGN_OR_RETURN(memory, MakeSealedMemory("leasefs-config", config_part.Expose()));
   spec.descriptors.push_back({kKeeperSocket, std::move(keeper_socket)});
@@ -200,7 +200,7 @@ Result<ChildSpec> StoreSpec(const Holdings& holdings, const Config& config, cons
   auto key = OpenStoreKey(backend.store.key);
   if (!key.ok()) {
     LogWarning(StrCat("store ", backend.name, " starts locked: ", key.error().message()));
-    arguments.push_back("--key-problem");
+    arguments.emplace_back("--key-problem");
     arguments.push_back(key.error().message());
   }
   LEASEFS_ASSIGN_OR_RETURN(

@@ -1,12 +1,12 @@
 #include "fs/keeper/keeper.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 
 #include "fs/base/log.h"
 #include "fs/base/strings.h"

@@ -11,7 +11,7 @@
 namespace leasefs {
 namespace {
 
-Error Usage(std::string message) {
+Error Usage(const std::string& message) {
   return Error(ErrorKind::kInvalid, message + " (see leasefsd --help)");
 }
 
@@ -23,23 +23,23 @@ Status ParseNumber(const std::string& option, const std::string& text, T& out) {
 }
 
 Status SetRole(const std::string& text, Arguments& arguments) {
-  static const std::map<std::string, Role> kRoles = {{"fs", Role::kFs}, {"store", Role::kStore}};
-  auto found = kRoles.find(text);
-  if (found == kRoles.end()) return Usage(StrCat("--role: unknown: ", Printable(text)));
+  static const std::map<std::string, Role> roles = {{"fs", Role::kFs}, {"store", Role::kStore}};
+  auto found = roles.find(text);
+  if (found == roles.end()) return Usage(StrCat("--role: unknown: ", Printable(text)));
   arguments.role = found->second;
   return Ok();
 }
 
 // True: `option` takes no value.
 bool SetFlag(const std::string& option, Arguments& arguments) {
-  static const std::map<std::string, Role> kRoles = {{"--check-config", Role::kCheckConfig},
-                                                     {"--detach", Role::kDetach},
-                                                     {"--help", Role::kHelp},
-                                                     {"-h", Role::kHelp},
-                                                     {"--version", Role::kVersion}};
+  static const std::map<std::string, Role> roles = {{"--check-config", Role::kCheckConfig},
+                                                    {"--detach", Role::kDetach},
+                                                    {"--help", Role::kHelp},
+                                                    {"-h", Role::kHelp},
+                                                    {"--version", Role::kVersion}};
   if (option == "--require-lock") return arguments.require_lock = true;
-  auto found = kRoles.find(option);
-  if (found == kRoles.end()) return false;
+  auto found = roles.find(option);
+  if (found == roles.end()) return false;
   arguments.role = found->second;
   return true;
 }

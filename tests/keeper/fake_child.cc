@@ -149,11 +149,7 @@ class FakeChild {
   UniqueFd peer_;
 };
 
-}  // namespace
-}  // namespace leasefs
-
-int main(int argc, char** argv) {
-  using namespace leasefs;
+int Main(int argc, char** argv) {
   std::string arguments, role;
   for (int i = 1; i < argc; ++i) {
     arguments += StrCat(argv[i], " ");
@@ -169,4 +165,12 @@ int main(int argc, char** argv) {
   if (role == "fs") line += StrCat(" state=", CountInState(), " key=", KeyFingerprint());
   Note(StrCat(line, " args=", arguments));
   FakeChild(role).Run();
+  return 0;
+}
+
+}  // namespace
+}  // namespace leasefs
+
+int main(int argc, char** argv) {
+  return leasefs::Main(argc, argv);
 }

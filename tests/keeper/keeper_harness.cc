@@ -91,7 +91,7 @@ KeeperHarness::~KeeperHarness() {
   std::filesystem::remove_all(folder_);
 }
 
-void KeeperHarness::WriteConfig(const std::string& extra) {
+void KeeperHarness::WriteConfig(const std::string& extra) const {
   std::string text = StrCat("mount = \"", Path("mnt"), "\"\nrun_directory = \"", Path("run"), "\"\n");
   text += StrCat("[audit]\nfile = \"", Path("audit.jsonl"), "\"\n[backend.local]\ntype = \"store\"\npath = \"",
                  Path("store.db"), "\"\nkey = { file = \"", Path("store.key"),

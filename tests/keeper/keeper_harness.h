@@ -28,8 +28,8 @@ class KeeperHarness {
   std::string Path(const std::string& name) const { return folder_ + "/" + name; }
   KeeperOptions& options() { return options_; }
 
-  void WriteConfig(const std::string& extra = "");  // a store "local", a tree, and what `extra` says
-  void Tell(const std::string& behaviour) const;    // a file beside the fake child
+  void WriteConfig(const std::string& extra = "") const;  // a store "local", a tree, and what `extra` says
+  void Tell(const std::string& behaviour) const;          // a file beside the fake child
   void Untell(const std::string& behaviour) const;
   void WriteFile(const std::string& name, const std::string& text, mode_t mode) const;
 

@@ -112,7 +112,7 @@ TEST(RestartDelayTest, IsNothingAtFirstAndDoublesForOneThatKeepsDyingAtItsStart)
   BootTime now(std::chrono::hours(1));
   for (int expected : {0, 0, 100, 200, 400, 800, 1600, 2000, 2000}) {
     EXPECT_EQ(delay.NextAfterDeath(now, false), milliseconds(expected));
-    now += delay.kFirst;
+    now += RestartDelay::kFirst;
   }
   EXPECT_EQ(delay.NextAfterDeath(now + std::chrono::seconds(11), false), milliseconds(0));
 }
