@@ -1,5 +1,6 @@
 #include "fs/cli/prompt.h"
 
+#include <poll.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -24,14 +25,25 @@ void Remember(int number) {
   caught_signal = number;
 }
 
-// While it lives the terminal does not show what is typed, and signals are only remembered (read returns EINTR).
+// While it lives the terminal does not show what is typed. Signals are held back and come only while ReadLine waits,
+// where they are only remembered: so none is lost between the question and the answer.
 class HiddenInput {
  public:
   explicit HiddenInput(int terminal) : terminal_(terminal) {
     caught_signal = 0;
+    sigset_t held;
+    sigemptyset(&held);
+    for (const int number : kSignals) sigaddset(&held, number);
+    // These come from the calls below, when we are in the background: then nothing is changed and we stop, as others
+    // do.
+    for (const int number : {SIGTTIN, SIGTTOU}) sigdelset(&held, number);
+    sigprocmask(SIG_BLOCK, &held, &old_mask_);
     struct sigaction remember {};
     remember.sa_handler = Remember;
-    for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &remember, &old_actions_[i]);
+    for (size_t i = 0; i < kSignals.size(); ++i) {
+      sigaction(kSignals[i], nullptr, &old_actions_[i]);
+      if (old_actions_[i].sa_handler != SIG_IGN) sigaction(kSignals[i], &remember, nullptr);
+    }
     valid_ = tcgetattr(terminal_, &old_mode_) == 0;
     termios hidden = old_mode_;
     hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO | ECHONL);
@@ -40,6 +52,7 @@ class HiddenInput {
   }
   ~HiddenInput() {
     if (valid_) tcsetattr(terminal_, TCSAFLUSH, &old_mode_);
+    sigprocmask(SIG_SETMASK, &old_mask_, nullptr);  // what came meanwhile is remembered too
     for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &old_actions_[i], nullptr);
   }
   HiddenInput(const HiddenInput&) = delete;
@@ -47,25 +60,27 @@ class HiddenInput {
 
   bool valid() const { return valid_; }
 
- private:
-  int terminal_;
-  bool valid_ = false;
-  termios old_mode_{};
-  std::array<struct sigaction, kSignals.size()> old_actions_{};
-};
-
-enum class LineEnd { kRead, kEndOfFile, kFailed };
-
-LineEnd ReadLine(int terminal, SecretBuffer& line) {
-  line.Resize(kTerminalLine + 1);
-  for (;;) {
-    const ssize_t got = read(terminal, line.ExposeMutable().data(), line.size());
-    if (got < 0 && errno == EINTR && caught_signal == 0) continue;
+  enum class LineEnd { kRead, kEndOfFile, kFailed };
+  LineEnd ReadLine(SecretBuffer& line) const {
+    line.Resize(kTerminalLine + 1);
+    pollfd ready{terminal_, POLLIN, 0};
+    while (ppoll(&ready, 1, nullptr, &old_mask_) < 0) {
+      if (errno != EINTR || caught_signal != 0) return LineEnd::kFailed;
+    }
+    const ssize_t got = read(terminal_, line.ExposeMutable().data(), line.size());
     if (got < 0) return LineEnd::kFailed;
     line.Resize(static_cast<size_t>(got));
     return got == 0 ? LineEnd::kEndOfFile : LineEnd::kRead;
   }
-}
+
+ private:
+  int terminal_;
+  bool valid_ = false;
+  sigset_t old_mask_{};
+  termios old_mode_{};
+  std::array<struct sigaction, kSignals.size()> old_actions_{};
+};
+using LineEnd = HiddenInput::LineEnd;
 
 }  // namespace
 
@@ -77,7 +92,7 @@ Outcome<SecretBuffer> AskHidden(Console& console, const std::string& prompt) {
       HiddenInput hidden(console.in());
       if (hidden.valid()) {
         console.RawWords(prompt);
-        end = ReadLine(console.in(), line);
+        end = hidden.ReadLine(line);
         console.RawWords("\n");
       }
     }
