@@ -37,6 +37,12 @@ void StoreBackend::SetEvents(Events events) {
   TellHealth();
 }
 
+void StoreBackend::SetLimits(uint32_t keep_versions, uint64_t value_bytes) {
+  options_.settings.keep_versions = keep_versions;
+  options_.settings.value_bytes = value_bytes;
+  if (store_) store_->SetLimits(keep_versions, value_bytes);
+}
+
 Status StoreBackend::TryOpen(const StoreKey& key) {
   if (is_open()) return Error(ErrorKind::kInvalid, StrCat("the store ", options_.name, " is open already"));
   const std::string& path = options_.path;

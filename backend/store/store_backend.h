@@ -37,6 +37,8 @@ class StoreBackend : public Backend {
   // There is no key; `why` says what to do: "the key file /x cannot be read: …".
   void StayLocked(const std::string& why);
 
+  void SetLimits(uint32_t keep_versions, uint64_t value_bytes);  // as in Store; also when it is not open yet
+
   bool is_open() const { return store_ != nullptr; }
   Store* store() { return store_.get(); }  // null while not open
   const Error& why_closed() const { return why_closed_; }
@@ -71,7 +73,7 @@ class StoreBackend : public Backend {
   void RetryLater(const StoreKey& key);
 
   Loop& loop_;
-  const Options options_;
+  Options options_;
   std::unique_ptr<Store> store_;
   State state_ = State::kLocked;
   std::string reason_;  // that it is not open

@@ -143,6 +143,7 @@ Status StoreProcess::TakeConfig(int fd) {
   LEASEFS_ASSIGN_OR_RETURN(part, DecodeForStore(bytes.Expose()));
   part_ = std::move(part);
   server_->SetOptions(ServerOptionsOf(part_));
+  backend_->SetLimits(part_.keep_versions, part_.value_bytes);
   admin_->SetAuditRequired(part_.audit_required);
   return Ok();
 }
