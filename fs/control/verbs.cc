@@ -46,11 +46,11 @@ Result<ExplainQuestion> ParseQuestion(const ControlTarget& target, const std::ve
   return question;
 }
 
-void RunStatus(VerbCall call) {
+void RunStatus(const VerbCall& call) {
   call.done(StatusJson(call.target.Status(), Now(call.loop)));
 }
 
-void RunStat(VerbCall call) {
+void RunStat(const VerbCall& call) {
   auto path = BelowMount(call.target.Mount(), call.arguments[0]);
   if (!path.ok()) return call.done(std::move(path).error());
   auto report = call.target.Stat(*path);
@@ -58,29 +58,29 @@ void RunStat(VerbCall call) {
   call.done(StatJson(*report, Now(call.loop)));
 }
 
-void RunExplain(VerbCall call) {
+void RunExplain(const VerbCall& call) {
   auto question = ParseQuestion(call.target, call.arguments);
   if (!question.ok()) return call.done(std::move(question).error());
   call.done(ExplainJson(call.target.Explain(*question), *question));
 }
 
-void RunRefresh(VerbCall call) {
+void RunRefresh(const VerbCall& call) {
   auto path = BelowMount(call.target.Mount(), call.arguments.empty() ? "" : call.arguments[0]);
   if (!path.ok()) return call.done(std::move(path).error());
-  call.target.Refresh(*path, [done = std::move(call.done)](Result<RefreshReport> report) {
+  call.target.Refresh(*path, [done = call.done](Result<RefreshReport> report) {
     if (!report.ok()) return done(std::move(report).error());
     done(RefreshJson(*report));
   });
 }
 
-void RunReload(VerbCall call) {
-  call.target.Reload([done = std::move(call.done)](Result<ReloadReport> report) {
+void RunReload(const VerbCall& call) {
+  call.target.Reload([done = call.done](Result<ReloadReport> report) {
     if (!report.ok()) return done(std::move(report).error());
     done(ReloadJson(*report));
   });
 }
 
-void RunVersion(VerbCall call) {
+void RunVersion(const VerbCall& call) {
   call.done(VersionJson(LEASEFS_VERSION));
 }
 

@@ -28,7 +28,7 @@ struct VerbRow {
   Right right;
   size_t least_arguments, most_arguments;
   std::string_view usage;  // of the arguments, for the error
-  void (*run)(VerbCall call);
+  void (*run)(const VerbCall& call);
 };
 
 std::span<const VerbRow> Verbs();

@@ -49,7 +49,7 @@ TEST_F(VerbsTest, EachVerbNamesItsRightAndItIsEnforced) {
       VerbRow changed = row;
       changed.right = right;
       changed.least_arguments = 0;
-      changed.run = [](VerbCall call) { call.done(std::string("{}")); };
+      changed.run = [](const VerbCall& call) { call.done(std::string("{}")); };
       EXPECT_TRUE(Run(root_, std::string(row.name), {}, {&changed, 1}).ok());
       auto of_member = Run(member_, std::string(row.name), {}, {&changed, 1});
       EXPECT_EQ(of_member.ok(), right != Right::kReveal);
