@@ -12,6 +12,7 @@
 #include "fs/keeper/keeper.h"
 #include "fs/keeper/log_lines.h"
 #include "fs/keeper/mount.h"
+#include "fs/keeper/run_files.h"
 #include "fs/main/arguments.h"
 #include "fs/main/child_runtime.h"
 #include "fs/main/fs_process.h"
@@ -32,9 +33,16 @@ int CheckConfig(const std::string& path) {
   return kExitOk;
 }
 
+// Not the mount of a daemon that runs.
+Status DetachUnused(const Config& config) {
+  Result<UniqueFd> lock = LockRunDirectory(config.run_directory);
+  if (!lock.ok() && lock.error().kind() == ErrorKind::kBusy) return std::move(lock).error();
+  return DetachStaleMounts(config.mount);
+}
+
 int Detach(const std::string& config_path) {
   Result<Config> config = LoadConfig(config_path, SystemAccounts());
-  Status detached = config.ok() ? DetachStaleMounts(config->mount) : std::move(config).error();
+  Status detached = config.ok() ? DetachUnused(*config) : std::move(config).error();
   if (detached.ok()) return kExitOk;
   LogErrorLines(detached.error().message());
   return kExitFailure;
