@@ -99,7 +99,7 @@ void CheckOverlaps(Draft& draft) {
   }
   for (size_t i = 0; i < trees.size(); ++i) {
     std::string_view path = trees[i].path;
-    for (size_t slash = path.find('/'); slash != path.npos; slash = path.find('/', slash + 1)) {
+    for (size_t slash = path.find('/'); slash != std::string_view::npos; slash = path.find('/', slash + 1)) {
       auto outer = tree_at.find(path.substr(0, slash));
       if (outer == tree_at.end()) continue;
       draft.problems.Add(draft.tree_places[i].path, StrCat("tree.path lies inside tree ", other(outer->second)),

@@ -10,7 +10,7 @@
 
 namespace leasefs {
 
-void ReadDocument(const TomlValue& document, const std::string& file, Draft& draft);
+void ReadDocument(const TomlValue& root, const std::string& file, Draft& draft);
 
 void ReadBackends(TableReader& document);  // [backend.NAME]
 void ReadTrees(TableReader& document);     // [[tree]]

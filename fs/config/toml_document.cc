@@ -108,9 +108,9 @@ Mistake Explain(const toml::parse_error& error) {
   constexpr std::string_view kBegin = "Error while ";
   if (said.starts_with(kBegin)) said.remove_prefix(kBegin.size());
   std::string_view remedy = "correct the line";
-  if (said.find("could not determine value type") != said.npos) remedy = "put text between double quotes";
-  if (said.find("leading zeroes") != said.npos) remedy = "put a mode between double quotes, as \"0440\"";
-  if (said.find("cannot redefine") != said.npos) remedy = "it stands twice in this file; keep one";
+  if (said.find("could not determine value type") != std::string_view::npos) remedy = "put text between double quotes";
+  if (said.find("leading zeroes") != std::string_view::npos) remedy = "put a mode between double quotes, as \"0440\"";
+  if (said.find("cannot redefine") != std::string_view::npos) remedy = "it stands twice in this file; keep one";
   return {PositionOf(error.source()), StrCat("not TOML, ", said), std::string(remedy)};
 }
 

@@ -43,7 +43,7 @@ void GetAttributes(fuse_req_t req, fuse_ino_t node, fuse_file_info* file) noexce
 void Access(fuse_req_t req, fuse_ino_t node, int mask) noexcept {
   AskOrWait(req, node, Operation::kAccess, [&](Gate& gate, const Request& request, PendingRequest* pending) {
     gate.Access(request, NodeId::FromInode(node), mask,
-                [pending](Status allowed) { pending->AnswerDone(std::move(allowed)); });
+                [pending](const Status& allowed) { pending->AnswerDone(allowed); });
   });
 }
 

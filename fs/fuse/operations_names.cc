@@ -34,7 +34,7 @@ void Lookup(fuse_req_t req, fuse_ino_t parent, const char* name) noexcept {
 void OpenDirectory(fuse_req_t req, fuse_ino_t node, fuse_file_info*) noexcept {
   AskOrWait(req, node, Operation::kOpenDirectory, [&](Gate& gate, const Request& request, PendingRequest* pending) {
     gate.OpenDirectory(request, NodeId::FromInode(node),
-                       [pending](Status opened) { pending->AnswerDirectory(std::move(opened)); });
+                       [pending](const Status& opened) { pending->AnswerDirectory(opened); });
   });
 }
 

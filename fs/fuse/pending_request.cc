@@ -51,12 +51,12 @@ void PendingRequest::AnswerOpen(Result<Opened> result) {
   Finish();
 }
 
-void PendingRequest::AnswerDirectory(Status result) {
+void PendingRequest::AnswerDirectory(const Status& result) {
   result.ok() ? replier_.Directory() : replier_.Fail(result.error());
   Finish();
 }
 
-void PendingRequest::AnswerDone(Status result) {
+void PendingRequest::AnswerDone(const Status& result) {
   result.ok() ? replier_.Ok() : replier_.Fail(result.error());
   Finish();
 }

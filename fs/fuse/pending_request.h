@@ -32,8 +32,8 @@ class PendingRequest final : public Parking {
     Finish();
   }
   void AnswerOpen(Result<Opened> result);
-  void AnswerDirectory(Status result);
-  void AnswerDone(Status result);
+  void AnswerDirectory(const Status& result);
+  void AnswerDone(const Status& result);
   // The session ends: no reply, the record stays.
   void Leave() { replier_.Leave(); }
 

@@ -150,7 +150,7 @@ struct FuseSession::Impl {
 
 FuseSession::FuseSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Result<std::unique_ptr<FuseSession>> FuseSession::Create(Options options) {
+Result<std::unique_ptr<FuseSession>> FuseSession::Create(const Options& options) {
   LEASEFS_ASSIGN_OR_RETURN(slots, RequestSlots::Attach(options.slots_memory));
   auto impl = std::make_unique<Impl>(options, slots);
   fuse_set_log_func(Log);

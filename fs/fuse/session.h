@@ -75,7 +75,7 @@ class FuseSession {
   };
 
   // kInvalid when the memory is not ours or was laid out by another version.
-  static Result<std::unique_ptr<FuseSession>> Create(Options options);
+  static Result<std::unique_ptr<FuseSession>> Create(const Options& options);
   ~FuseSession();
   FuseSession(const FuseSession&) = delete;
   FuseSession& operator=(const FuseSession&) = delete;

@@ -46,12 +46,12 @@ TEST_F(FuseConcurrencyTest, WaitersAreAnsweredOnceHoweverTheyEnd) {
   std::vector<std::vector<uint64_t>> sent(4);
   {
     std::vector<std::jthread> clients;
-    for (size_t t = 0; t < sent.size(); ++t) {
-      clients.emplace_back([&, t] {
+    for (std::vector<uint64_t>& mine : sent) {
+      clients.emplace_back([&] {
         for (int i = 0; i < 60; ++i) {
-          sent[t].push_back(client_.SendOpen(kKeyNode));
-          client_.Interrupt(sent[t].back());
-          if (i % 4 == 0) client_.Wait(sent[t].back());
+          mine.push_back(client_.SendOpen(kKeyNode));
+          client_.Interrupt(mine.back());
+          if (i % 4 == 0) client_.Wait(mine.back());
         }
       });
     }

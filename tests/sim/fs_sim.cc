@@ -23,6 +23,8 @@ using std::chrono::seconds;
 constexpr Duration kRun = minutes(65);
 constexpr Duration kDeadline = seconds(5);
 constexpr Duration kLongestDowntime = milliseconds(300);
+constexpr Duration kLongestBackoff = seconds(30);
+constexpr Duration kLongestDelay = seconds(2);  // of a backend that is slow but answers within the deadline
 constexpr Duration kAuditPatience = milliseconds(250);
 constexpr int kSecrets = 6;
 constexpr int kKeys = 3;
@@ -98,7 +100,14 @@ class FsSim {
     if (!violation_) {
       auto at = std::chrono::duration_cast<milliseconds>(loop_.Now() - start_).count();
       violation_ = StrCat("seed ", seed_, " at ", at, " ms: ", what);
+      for (const std::string& event : recent_) *violation_ += StrCat("\n  before it: ", event);
     }
+  }
+  // What happened last, told with a violation.
+  void Note(std::string event) {
+    auto at = std::chrono::duration_cast<milliseconds>(loop_.Now() - start_).count();
+    recent_.push_back(StrCat(at, " ms: ", event));
+    if (recent_.size() > 40) recent_.pop_front();
   }
 
   void NewServer() { server_ = std::make_unique<BackendServer>(loop_, backend_, ServerOptions{}); }
@@ -162,9 +171,11 @@ class FsSim {
     ++figures_.puts;
     states.push_back({keys, loop_.Now()});
     size_t place = states.size() - 1;
+    Note(StrCat(secret, " state ", place, " put"));
     backend_.Put(secret, keys);
     server_->WhenApplied(seconds(1), [this, secret, place](bool applied) {
       if (applied) history_[secret][place].applied = loop_.Now();
+      Note(StrCat(secret, " state ", place, applied ? " applied" : " not applied in time"));
     });
   }
 
@@ -179,7 +190,9 @@ class FsSim {
 
   void Fault() {
     ++figures_.faults;
-    switch (Below(8)) {
+    uint64_t fault = Below(8);
+    Note(StrCat("fault ", fault));
+    switch (fault) {
       case 0:
         return CrashFs();
       case 1:
@@ -195,12 +208,7 @@ class FsSim {
       case 4:
         return loop_.StepWallClock(Random(minutes(10'000)) - minutes(5'000));
       case 5:  // at best while somebody waits
-        backend_.SetDelay(Random(seconds(2)));
-        loop_.After(Random(seconds(2)), [this] {
-          Reload();
-          backend_.SetDelay({});
-        });
-        return;
+        return ReloadWhileSlow();
       case 6:
         return StallAudit();
       case 7:
@@ -215,8 +223,10 @@ class FsSim {
     disturbances_.push_back({loop_.Now()});
     size_t span = disturbances_.size() - 1;
     mount_.Crash();
+    Note("fs crashes");
     loop_.After(Random(kLongestDowntime), [this, span] {
       mount_.Restart();
+      Note("fs is back");
       if (server_ != nullptr) mount_.Connect("local", *server_);
       EndDisturbance(span);
       if (Below(3) == 0) CrashFs();
@@ -229,6 +239,7 @@ class FsSim {
     size_t span = disturbances_.size() - 1;
     NewServer();  // the old one's connection dies with it
     loop_.After(Random(seconds(3)), [this, span] {
+      Note(mount_.running() ? "the backend is back" : "the backend is back, but fs is not");
       if (mount_.running()) mount_.Connect("local", *server_);
       EndDisturbance(span);
     });
@@ -239,18 +250,31 @@ class FsSim {
     size_t span = disturbances_.size() - 1;
     begin();
     loop_.After(Random(minutes(2)), [this, span, end] {
+      Note("the disturbance ends");
       end();
       EndDisturbance(span);
     });
   }
-  // Requests that were on their way when it ended may still come to nothing for a while.
-  void EndDisturbance(size_t span) { disturbances_[span].to = loop_.Now() + seconds(15); }
+  // Requests that were on their way when it ended may still come to nothing, and a failure is not asked about again
+  // before its back-off is over.
+  void EndDisturbance(size_t span) { disturbances_[span].to = loop_.Now() + kLongestBackoff + kDeadline; }
 
   void Reload() {
     if (!mount_.running()) return;
     int next = rules_.back().first == 1 ? 2 : 1;
     rules_.emplace_back(next, loop_.Now());
     if (!mount_.Reload(ConfigFor(next)).ok()) Violate("a valid configuration was refused");
+  }
+
+  void ReloadWhileSlow() {
+    slow_.push_back({loop_.Now()});
+    size_t span = slow_.size() - 1;
+    backend_.SetDelay(Random(kLongestDelay));
+    loop_.After(Random(seconds(2)), [this, span] {
+      Reload();
+      backend_.SetDelay({});
+      slow_[span].to = loop_.Now() + kLongestDelay;
+    });
   }
 
   void StallAudit() {
@@ -299,7 +323,9 @@ class FsSim {
       ++figures_.served;
       if (!RulesCouldSay(true, caller, secret, start, end)) Violate(StrCat("served against the rules: ", who));
       bool outage = AnyTouches(disturbances_, start - seconds(30), end);
-      // During an outage a copy that is known to be old may be served (S17).
+      // During an outage, or when a quarter of the deadline brought no answer, a copy that is known to be old may be
+      // served (S17).
+      outage = outage || AnyTouches(slow_, start, end);
       auto ever = [&](const State& state) { return shows(state.keys); };
       const auto& states = history_.at(secret);
       if (!SomeState(secret, start, end, shows) && !(outage && std::any_of(states.begin(), states.end(), ever))) {
@@ -377,8 +403,9 @@ class FsSim {
   std::map<std::string, std::vector<State>> history_;
   std::map<std::string, size_t> known_;  // path -> number of states when it was last served
   std::vector<std::pair<int, BootTime>> rules_;
-  std::vector<Span> disturbances_, stalls_, signals_;
+  std::vector<Span> disturbances_, slow_, stalls_, signals_;
   std::optional<std::string> violation_;
+  std::deque<std::string> recent_;
   FsSimFigures figures_;
 };
 
