@@ -25,6 +25,7 @@ enum class ChildMessageType : uint8_t {
   kReady,  // serves
   kPong,
   kReloadRequest,  // number chosen by the child
+  kPeerRequest,    // text = the backend whose connection has ended: a fresh one is wanted (fs)
   kConfigResult,   // number = rules generation; text: "" or the error
   kStatus,         // text: one line for systemd's STATUS=
 };

@@ -30,7 +30,8 @@ struct KeeperOptions {
   std::string child_executable = "/proc/self/exe";  // stays the running binary when the file is replaced
   SurvivingMemorySizes memory;
   SupervisedChild::Options fs_watch;  // names are set by the keeper
-  SupervisedChild::Options store_watch;
+  // Patient: opening a store with a passphrase, a backup and a rekey hold its loop for as long as they take.
+  SupervisedChild::Options store_watch{.missed_pings = 60};
   Duration ready_limit = std::chrono::seconds(30);  // READY=1 without a backend that is not ready by then
   Duration stop_limit = std::chrono::seconds(5);    // then children are killed
 };
@@ -74,6 +75,7 @@ class Keeper {
   void OnFsMessage(const ChildMessage& message);
   void OnStoreMessage(SupervisedChild& child, const ChildMessage& message);
   void Connect(Store& store);
+  void ConnectAnew(const std::string& backend);
   void AnnounceIfReady(bool out_of_time);
   void TellStatus();
   std::string StatusText() const;

@@ -69,11 +69,12 @@ void Keeper::OnStoreDeath(const SupervisedChild& child, const std::string& how) 
 void Keeper::OnFsMessage(const ChildMessage& message) {
   if (message.type == ChildMessageType::kReloadRequest) return reload_.Request(message.number);
   if (message.type == ChildMessageType::kConfigResult) return reload_.OnResult(message.number, message.text);
+  if (message.type == ChildMessageType::kPeerRequest) return ConnectAnew(message.text);
   TellStatus();
 }
 
 void Keeper::OnStoreMessage(SupervisedChild& child, const ChildMessage& message) {
-  if (message.type == ChildMessageType::kReloadRequest) {
+  if (message.type == ChildMessageType::kReloadRequest || message.type == ChildMessageType::kPeerRequest) {
     LogError(StrCat(child.name(), ": a backend asks for nothing: it is killed"));
     return child.Kill();
   }
@@ -89,6 +90,16 @@ void Keeper::Connect(Store& store) {
   if (!pair.ok()) return LogError(StrCat("connecting fs and ", store.child->name(), ": ", pair.error().message()));
   fs_->Send(ChildMessage::Make(ChildMessageType::kPeer, 0, store.backend, std::move(pair->first)));
   store.child->Send(ChildMessage::Make(ChildMessageType::kPeer, 0, store.backend, std::move(pair->second)));
+}
+
+// One of the two ended the connection, since the other broke the protocol. A backend that is not there is connected
+// when it starts.
+void Keeper::ConnectAnew(const std::string& backend) {
+  for (Store& store : stores_) {
+    if (store.backend != backend || !store.child->ready()) continue;
+    LogWarning(StrCat("fs has lost ", store.child->name(), ", which runs: they are connected again"));
+    return Connect(store);
+  }
 }
 
 void Keeper::AnnounceIfReady(bool out_of_time) {

@@ -110,6 +110,7 @@ void SupervisedChild::Dispatch(ChildMessage message) {
       events_.on_message(std::move(message));
       return;
     case ChildMessageType::kReloadRequest:
+    case ChildMessageType::kPeerRequest:
     case ChildMessageType::kConfigResult:
       events_.on_message(std::move(message));
       return;

@@ -17,7 +17,7 @@ namespace leasefs {
 class SupervisedChild {
  public:
   struct Options {
-    std::string name;  // "fs", "store local": for words
+    std::string name{};  // "fs", "store local": for words
     Duration ping_interval = std::chrono::milliseconds(500);
     unsigned missed_pings = 4;  // in a row, then it is killed. Counted, not timed: a suspended host is no hang
     Duration start_limit = std::chrono::seconds(30);  // from the start to kReady
@@ -27,7 +27,7 @@ class SupervisedChild {
     std::function<Result<ChildSpec>(UniqueFd keeper_socket)> prepare;
     std::function<void()> on_started;  // runs, not ready: messages can be sent
     std::function<void()> on_ready;
-    std::function<void(ChildMessage)> on_message;  // kReloadRequest, kConfigResult, kStatus
+    std::function<void(ChildMessage)> on_message;  // kReloadRequest, kPeerRequest, kConfigResult, kStatus
     std::function<void()> on_pong;
     // Dead, or could not be started. After it the next start is already planned, unless Stop was called.
     std::function<void(const std::string& how)> on_death;

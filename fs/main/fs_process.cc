@@ -30,6 +30,7 @@ namespace {
 constexpr size_t kMaxConfigBytes = size_t{64} << 20;
 constexpr int kMaxReaders = 4;
 constexpr Duration kHungAfter = std::chrono::seconds(1);   // one request; none takes a millisecond
+constexpr Duration kLostAfter = std::chrono::seconds(2);   // by then a backend that died was connected by the keeper
 constexpr Duration kDrainBound = std::chrono::seconds(1);  // for those who wait, when stopping
 constexpr Duration kDrainStep = std::chrono::milliseconds(10);
 constexpr Duration kAuditBound = std::chrono::seconds(2);  // for the sinks, when stopping
@@ -160,6 +161,7 @@ void FsProcess::OnMessage(ChildMessage message) {
     case ChildMessageType::kReady:
     case ChildMessageType::kPong:
     case ChildMessageType::kReloadRequest:
+    case ChildMessageType::kPeerRequest:
     case ChildMessageType::kConfigResult:
     case ChildMessageType::kStatus:
       LogError("the keeper sent what only a child sends");
@@ -172,6 +174,9 @@ void FsProcess::OnPing(uint64_t number) {
   BootTime busy_since = session_ ? session_->BusySince() : kNever;
   if (busy_since != kNever && loop_->Now() - busy_since > kHungAfter) return;
   keeper_->Send(ChildMessageType::kPong, number);
+  for (const std::string& backend : gate_->LostBackends(kLostAfter)) {
+    keeper_->Send(ChildMessageType::kPeerRequest, 0, backend);
+  }
 }
 
 void FsProcess::OnConfig(const ChildMessage& message) {

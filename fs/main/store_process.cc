@@ -104,7 +104,7 @@ Status StoreProcess::Serve() {
 void StoreProcess::Unlock() {
   if (!arguments_.key_problem.empty()) return backend_->StayLocked(arguments_.key_problem);
   if (part_.key == KeySource::Kind::kPassphrase) {
-    return backend_->StayLocked(StrCat("its passphrase has not been given: run `leasefs unlock ", part_.name, "`"));
+    return backend_->StayLocked(StrCat("its passphrase has not been given: run `leasefs store unlock ", part_.name, "`"));
   }
   Result<SecretBuffer> text = ReadKeyText();
   if (!text.ok()) return backend_->StayLocked(text.error().message());
@@ -130,6 +130,7 @@ void StoreProcess::OnMessage(ChildMessage message) {
     case ChildMessageType::kPong:
     case ChildMessageType::kAuditFile:
     case ChildMessageType::kReloadRequest:
+    case ChildMessageType::kPeerRequest:
     case ChildMessageType::kReloadResult:
     case ChildMessageType::kConfigResult:
     case ChildMessageType::kStatus:

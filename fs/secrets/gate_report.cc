@@ -43,6 +43,16 @@ GateReport SecretGate::Report() const {
   return report;
 }
 
+std::vector<std::string> SecretGate::LostBackends(Duration how_long) const {
+  MutexLock lock(mutex_);
+  std::vector<std::string> lost;
+  for (const auto& link : links_) {
+    if (!link->connected && link->connections != 0 && loop_.Now() - link->since >= how_long)
+      lost.push_back(link->link.name());
+  }
+  return lost;
+}
+
 Result<PathReport> SecretGate::Stat(const std::string& path) const {
   MutexLock lock(mutex_);
   uint32_t node = nodes_.Walk(kRootNode, path);

@@ -122,6 +122,7 @@ Status SecretGate::ConnectBackend(const std::string& name, std::unique_ptr<Strea
     if (link == nullptr) return Error(ErrorKind::kNotFound, StrCat("the configuration has no backend ", name));
     generation = link->record.generation;
     ++link->connections;
+    link->since = loop_.Now();
   }
   if (link->link.connected()) OnDisconnected(name, "replaced");
   link->link.Connect(std::move(stream), generation);

@@ -49,6 +49,8 @@ class SecretGate : public Gate, private BackendSink {
   // about.
   void Refresh(const std::string& path, Reply<uint64_t> done) EXCLUDES(mutex_);
 
+  // Those that were connected once and have not been for so long.
+  std::vector<std::string> LostBackends(Duration how_long) const EXCLUDES(mutex_);
   GateReport Report() const EXCLUDES(mutex_);
   Result<PathReport> Stat(const std::string& path) const EXCLUDES(mutex_);
   ExplainReport Explain(const Caller& caller, const std::vector<gid_t>& groups, const std::string& path) const

@@ -94,6 +94,11 @@ class FakeChild {
         reload_wanted = 0;
         Send(ChildMessageType::kReloadRequest, 7);
       }
+      if (!asked_peer_ && Told("lose-peer-" + role_)) {
+        asked_peer_ = true;
+        peer_.Reset();
+        Send(ChildMessageType::kPeerRequest, 0, "local");
+      }
       ReadKeeper();
       if (ready[1].revents != 0) ReadPeer();
     }
@@ -147,6 +152,7 @@ class FakeChild {
 
   const std::string role_;
   UniqueFd peer_;
+  bool asked_peer_ = false;
 };
 
 int Main(int argc, char** argv) {

@@ -84,6 +84,17 @@ TEST_F(KeeperTest, ConnectsBothSidesAgainWheneverOneIsReplaced) {
   EXPECT_TRUE(WaitForLine("store hears fs " + std::to_string(harness_.ChildPid("fs"))));
 }
 
+TEST_F(KeeperTest, ConnectsBothSidesAgainWhenFsHasLostABackendThatRuns) {
+  ExpectReady();
+  pid_t fs = harness_.ChildPid("fs"), store = harness_.ChildPid("store");
+  std::string heard = "fs hears store " + std::to_string(store);
+  ASSERT_TRUE(WaitForLine(heard));
+  harness_.Tell("lose-peer-fs");
+  EXPECT_TRUE(KeeperHarness::WaitFor([&] { return harness_.Lines(heard).size() == 2; })) << harness_.Log();
+  EXPECT_TRUE(KeeperHarness::WaitFor([&] { return harness_.Lines("store hears fs " + std::to_string(fs)).size() == 2; }));
+  EXPECT_EQ(harness_.ChildPid("store"), store) << "nobody was replaced";
+}
+
 TEST_F(KeeperTest, HandsTheSuccessorTheSameMemoryAndKey) {
   ExpectReady();
   ASSERT_EQ(kill(harness_.ChildPid("fs"), SIGKILL), 0);

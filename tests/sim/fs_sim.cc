@@ -321,7 +321,8 @@ class FsSim {
     };
     if (!read.error) {
       ++figures_.served;
-      if (!RulesCouldSay(true, caller, secret, start, end)) Violate(StrCat("served against the rules: ", who));
+      // The rules of the reply count, not those of the request (S24).
+      if (!RulesCouldSay(true, caller, secret, end, end)) Violate(StrCat("served against the rules: ", who));
       bool outage = AnyTouches(disturbances_, start - seconds(30), end);
       // During an outage, or when a quarter of the deadline brought no answer, a copy that is known to be old may be
       // served (S17).
