@@ -66,8 +66,7 @@ Result<StateMemory> StateMemory::Attach(std::span<std::byte> memory, uint32_t na
   if (header.magic == 0) {  // first use; the magic is written last, so that a half-written header is written again
     header.layout = kStateLayout;
     header.node_capacity = names;
-    std::atomic_thread_fence(std::memory_order_release);
-    header.magic = kStateMagic;
+    std::atomic_ref(header.magic).store(kStateMagic, std::memory_order_release);
   }
   if (header.magic != kStateMagic || header.layout != kStateLayout || header.node_capacity != names) {
     return Error(ErrorKind::kInvalid,
