@@ -4,8 +4,10 @@
 What is looked for is first found where it has to be (a scan that finds nothing then is blind and fails).
 """
 
+import array
 import base64
 import binascii
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -50,6 +52,23 @@ def scan_chunks(read, looked_for, begin, end):
     return found
 
 
+def touched(pid, begin, end):
+    """The runs of pages in [begin, end) that are in memory or swapped: the rest was never written."""
+    page = os.sysconf("SC_PAGESIZE")
+    with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
+        entries = array.array("Q", os.pread(pagemap.fileno(), (end - begin) // page * 8, begin // page * 8))
+    run = None
+    for number, entry in enumerate(entries):
+        here = entry >> 62 != 0
+        if here and run is None:
+            run = number
+        if not here and run is not None:
+            yield begin + run * page, begin + number * page
+            run = None
+    if run is not None:
+        yield begin + run * page, end
+
+
 def scan_process(pid, looked_for):
     """Writable maps and memfds of one process; {(where, form)}."""
     found = set()
@@ -68,7 +87,8 @@ def scan_process(pid, looked_for):
                 except OSError:
                     return b""
 
-            found |= {(f"{name} of {pid}", form) for form in scan_chunks(read, looked_for, begin, end)}
+            for first, last in touched(pid, begin, end):
+                found |= {(f"{name} of {pid}", form) for form in scan_chunks(read, looked_for, first, last)}
     for fd in os.listdir(f"/proc/{pid}/fd"):
         link = os.readlink(f"/proc/{pid}/fd/{fd}")
         if not link.startswith("/memfd:"):
@@ -84,6 +104,22 @@ def scan_process(pid, looked_for):
                 found |= {(link, form) for form in scan_chunks(lambda where, count: os.pread(memfd.fileno(), count, where), looked_for, at, hole)}
                 at = hole
     return found
+
+
+def seen_while_it_runs(pid, looked_for, steps=400, step=0.001):
+    """Lets a process run for moments, stopped in between, until the scan sees what it works with. Leaves it running."""
+    try:
+        for _ in range(steps):
+            os.kill(pid, signal.SIGSTOP)
+            wait_for("it is stopped", lambda: pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "TtZ")
+            found = scan_process(pid, looked_for)
+            if found:
+                return found
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(step)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    return set()
 
 
 class Canaries(unittest.TestCase):
@@ -166,6 +202,15 @@ class Canaries(unittest.TestCase):
         self.assertEqual(read_as(ALICE, self.daemon.mount / "web/v/k"), b"value")
         encoded = text.split(b":", 1)[1].strip()
         looked_for = {**forms(base64.b64decode(encoded)), "file": encoded}
+        live = set()
+        for _ in range(5):  # the key is held for the moment of opening: a successor that does so is looked at
+            self.daemon.wait_new_child("store local", self.daemon.kill_child("store local"))
+            live = seen_while_it_runs(self.daemon.child("store local"), looked_for)
+            if live:
+                break
+        self.assertTrue(live, "the scan is blind: the store process was never seen with its key")
+        self.assertEqual(read_as(ALICE, self.daemon.mount / "web/v/k"), b"value")
+        wait_for("the key is gone once the store is open", lambda: not self.scan_everything(looked_for, self.pids()), 10)
         for pid in (self.daemon.process.pid, self.daemon.child("fs")):
             self.assertEqual(scan_process(pid, looked_for), set())
         self.cli("status"), self.cli("store", "status")
@@ -181,7 +226,12 @@ class Canaries(unittest.TestCase):
         path = str(self.daemon.mount / "web/v/k")
         self.assertEqual(self.cli("store", "unlock", input=b"wrong " + passphrase[::-1] + b"\n").returncode, 2)
         time.sleep(1.1)
-        unlocked = self.cli("store", "unlock", input=passphrase + b"\n")
+        store = self.daemon.child("store local")
+        os.kill(store, signal.SIGSTOP)
+        with concurrent.futures.ThreadPoolExecutor() as threads:
+            unlocking = threads.submit(self.cli, "store", "unlock", input=passphrase + b"\n")
+            self.assertTrue(seen_while_it_runs(store, looked_for, step=0.003), "the scan is blind: it did not see the passphrase in use")
+            unlocked = unlocking.result()
         self.assertEqual(unlocked.returncode, 0, unlocked.stderr)
         self.daemon.put("web/v", k=b"value")
         self.daemon.put("web/unread", k=b"value")

@@ -94,16 +94,14 @@ class Bytes(DaemonTest):
         self.assertEqual(read_as(ALICE, self.file("large")), VALUES["large"])
 
     def test_s6_the_size_is_true_before_the_first_open_for_who_may_open(self):
-        for tool in (["stat", "-c", "%s"], ["find", "-printf", "%s\n"], ["java-like"]):
-            with self.subTest(tool[0]):
-                self.daemon.put("web/" + tool[0], k=b"twelve bytes")
-                file = self.path(f"web/{tool[0]}/k")
-                if tool[0] == "stat":
-                    self.assertEqual(run_as(ALICE, "stat", "-c", "%s", file), b"12\n")
-                elif tool[0] == "find":
-                    self.assertEqual(run_as(ALICE, "find", file, "-printf", "%s\n"), b"12\n")
-                else:
-                    self.assertEqual(as_user(ALICE, lambda file=file: os.stat(file).st_size), 12)
+        java = self.daemon.dir / "Length.java"
+        java.write_text("class Length { public static void main(String[] a) { System.out.println(new java.io.File(a[0]).length()); } }")
+        tools = {"stat": ["stat", "-c", "%s", "FILE"], "find": ["find", "FILE", "-printf", "%s\n"], "java": ["java", str(java), "FILE"]}
+        for name, command in tools.items():
+            with self.subTest(name):
+                self.daemon.put(f"web/{name}", k=b"twelve bytes")
+                file = self.path(f"web/{name}/k")
+                self.assertEqual(run_as(ALICE, *(file if word == "FILE" else word for word in command)), b"12\n")
         self.daemon.put("web/t", k=b"x")
         run_as(ALICE, "test", "-s", self.path("web/t/k"))
         self.daemon.put("web/r", k=b"rsync me")

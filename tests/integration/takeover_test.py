@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Nobody notices a crash: fs and the store process are killed under load, and stopped; readers see neither failure nor old bytes."""
 
+import json
 import os
 import random
+import secrets
 import signal
 import subprocess
 import threading
@@ -22,7 +24,7 @@ def value_of(number):
 class Readers:
     """Child processes that open, read and close until they are told to stop; each counts and reports its failures."""
 
-    def __init__(self, daemon, count=4, cold=False):
+    def __init__(self, daemon, count=4):
         self.stop_read, self.stop_write = os.pipe()
         self.children = []
         for child in range(count):
@@ -96,23 +98,48 @@ class Takeover(DaemonTest):
     def fetches(self):
         return self.daemon.json("status")["counters"]["fetches"]
 
+    def when_fetched(self):
+        return [self.daemon.json("stat", f"web/s{number}")["fetched"] for number in range(SECRETS)]
+
     def kill_under_load(self, role):
         for number in range(SECRETS):
             self.assertEqual(read_as(ALICE, self.path(f"web/s{number}/k")), value_of(number))
-        before = self.fetches()
+        cold = self.put_cold(KILLS)
+        before, known = self.fetches(), self.when_fetched()
         readers = Readers(self.daemon)
-        for _ in range(KILLS):
+        waiting = []
+        for number in range(KILLS):
             time.sleep(random.uniform(0.02, 0.06))
+            waiting.append(self.read_soon(f"web/cold{number}/k"))  # is somewhere in its open when the kill comes
+            time.sleep(random.uniform(0, 0.004))
             old = self.daemon.kill_child(role)
             self.daemon.wait_new_child(role, old)
         time.sleep(0.5)
         reads, longest, failures = readers.finish()
+        for reader, value in zip(waiting, cold):
+            got, said = reader.communicate(timeout=10)
+            if (got, reader.returncode) != (value, 0):
+                failures.append(f"a cold reader: {got!r}, {said!r}")
         print(f"{KILLS} kills of {role}: {reads} reads, the longest {longest:.3f} s")
         self.assertEqual(failures, [])
         self.assertGreater(reads, KILLS)
         self.assertLess(longest, 5.0)
-        self.assertEqual(self.fetches(), before, "what was known was fetched again")
+        self.assertEqual(self.when_fetched(), known, "what was known was fetched again")
+        # One for each cold secret; a kill between the question and its answer costs the question once more.
+        self.assertGreaterEqual(self.fetches(), before + KILLS)
+        self.assertLessEqual(self.fetches(), before + 2 * KILLS)
         self.assertEqual(self.daemon.json("status")["counters"]["handles"], 0, "handles were left over")
+
+    def put_cold(self, count):
+        values = [secrets.token_hex(20) for _ in range(count)]
+        source = self.daemon.dir / "cold.json"
+        source.write_text(json.dumps({f"web/cold{number}": {"k": value} for number, value in enumerate(values)}))
+        self.daemon.cli("import", source)
+        return [value.encode() for value in values]
+
+    def read_soon(self, name):
+        return subprocess.Popen(["cat", self.path(name)], user=ALICE, group=ALICE, extra_groups=[], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE)
 
     def test_fs_killed_under_load(self):
         self.kill_under_load("fs")

@@ -4,6 +4,7 @@
 import os
 import random
 import subprocess
+import tempfile
 
 import harness
 from harness import ALICE, DaemonTest, as_user, read_as
@@ -48,9 +49,17 @@ class Walkers(DaemonTest):
         self.assertEqual(self.fetches(), 0, "names alone need no value")
         sizes = self.walk(ALICE, "ls", "-lR", mount).stdout
         self.assertIn(b" 29 ", sizes)
+        self.assertEqual(sizes.count(b" password\n"), SECRETS)
         self.assertEqual(self.fetches(), SECRETS)
-        self.walk(ALICE, "ls", "-lR", mount)
-        self.walk(ALICE, "tar", "cf", "/dev/null", mount)
+        self.assertEqual(self.walk(ALICE, "ls", "-lR", mount).stdout, sizes)
+        self.assertEqual(self.walk(ALICE, "tar", "cf", "/dev/null", mount).returncode, 0)
+        with tempfile.TemporaryDirectory() as place:
+            os.chown(place, ALICE, ALICE)
+            database = place + "/locate.db"
+            updated = self.walk(ALICE, "updatedb", "-l", "no", "--prunefs", "", "--prunepaths", "", "-U", mount, "-o", database)
+            self.assertEqual(updated.returncode, 0, updated.stderr)
+            found = self.walk(ALICE, "locate", "-d", database, "password").stdout
+            self.assertEqual(found.count(b"/password\n"), SECRETS)
         self.assertEqual(self.fetches(), SECRETS)
         self.assertEqual(len(self.daemon.opens()), 0, "nobody opened anything")
 
