@@ -8,6 +8,7 @@ does everything once and briefly: it shows that the benchmark works. Exit status
 """
 
 import argparse
+import contextlib
 import os
 import pathlib
 import socket
@@ -155,12 +156,13 @@ def bench_open(rounds, seconds):
 
 def bench_scale(rounds, seconds, sizes=(10, 1000, 100000)):
     print("\nthe same with 10, 1,000 and 100,000 secrets in the store; 10 of them are opened")
-    medians = {}
-    for size in sizes:
-        with Leasefs(size) as leasefs:
-            cycle_us(leasefs, 1, seconds)
-            medians[size] = statistics.median(cycle_us(leasefs, 1, seconds) for _ in range(rounds))
-            report(f"  {size} secrets", f"{medians[size]:.2f}", unit=" us")
+    with contextlib.ExitStack() as stack:
+        sides = [stack.enter_context(Leasefs(size)) for size in sizes]
+        for side in sides:
+            side.name = f"{side.secrets} secrets"
+        medians = compare(sides, 1, rounds, seconds)
+    for name, value in medians.items():
+        report(f"  {name}", f"{value:.2f}", unit=" us")
     spread = max(medians.values()) / min(medians.values()) - 1
     report("  spread", f"{spread * 100:.1f}", "flat within 10 %", spread <= 0.10, " %", floor=spread <= 1)
 
