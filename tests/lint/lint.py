@@ -137,6 +137,14 @@ def violations(path, text):
         yield f"{path}:1: no #pragma once"
 
 
+def uncited_clauses(promises, tests):
+    """Every clause of fs/SEMANTICS.md is named by a test: S8_ in a C++ one, test_s8_ in a Python one."""
+    for line, text in enumerate(promises.split("\n"), 1):
+        clause = re.match(r"\* \*\*S(\d+)\*\*", text)
+        if clause and not re.search(rf"\bS{clause[1]}_|test_(s\d+_)*s{clause[1]}_", tests):
+            yield f"fs/SEMANTICS.md:{line}: no test is named after S{clause[1]}"
+
+
 def self_test():
     """A lint that finds nothing in what is wrong is worth nothing."""
     wrong = {
@@ -153,6 +161,8 @@ def self_test():
     }
     blind = [path for path, text in wrong.items() if not list(violations(path, text))]
     fine = list(violations("fs/secrets/ok.cc", '#include "fs/base/result.h"\nvoid F() {\n}\n'))
+    if list(uncited_clauses("* **S1** a\n* **S2** b", "test_s1_s2_x")) or not list(uncited_clauses("* **S1** a", "S11_x")):
+        blind.append("uncited clauses")
     if blind or fine:
         print("lint self-test failed: not found in", blind, "wrongly found", fine)
         return 1
@@ -166,6 +176,8 @@ def main():
     checked = sources()
     for path in checked:
         found += violations(path, (ROOT / path).read_text(encoding="utf-8"))
+    tests = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("*_test.*"))
+    found += uncited_clauses((ROOT / "fs/SEMANTICS.md").read_text(encoding="utf-8"), tests)
     tops = {p.name for p in ROOT.iterdir() if not p.name.startswith(".") and p.name != "build"}
     allowed = {"CMakeLists.txt", "CMakePresets.json", "README.md", "fs", "backend", "packaging", "systemd", "tests"}
     found += [f"{name}:1: does not belong at the top level" for name in sorted(tops - allowed)]

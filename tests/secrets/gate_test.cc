@@ -94,7 +94,7 @@ TEST_F(GateTest, S8_AnOpenDescriptorKeepsItsVersion) {
   EXPECT_FALSE(mount_.ReadAgain(before).ok());
 }
 
-TEST_F(GateTest, S8_AChangeIsSeenByTheNextOpenWithoutWaitingForTtl) {
+TEST_F(GateTest, S11_AChangeIsSeenByTheNextOpenWithoutWaitingForTtl) {
   EXPECT_EQ(mount_.OpenNow("web/tls/key.pem", kAlice).bytes, "KEY");
   for (int i = 0; i < 20; ++i) {
     std::string value = "v" + std::to_string(i);

@@ -27,6 +27,8 @@ class MapBackend : public Backend {
   // Answers come this much later; an `outage` answers everything with that error.
   void SetDelay(Duration delay) { delay_ = delay; }
   void SetOutage(std::optional<ErrorKind> outage) { outage_ = outage; }
+  // A backend that tells nothing by itself; to be called before a server is made.
+  void TellNothing() { pushes_ = false; }
   uint64_t reads() const { return reads_; }
   uint64_t answered_reads() const { return answered_reads_; }  // with a version
   uint64_t lists() const { return lists_; }
@@ -34,7 +36,7 @@ class MapBackend : public Backend {
   void SetEvents(Events events) override { events_ = std::move(events); }
   void List(const std::string& directory, ListReply done) override;
   void Read(const std::string& secret, ReadReply done) override;
-  bool PushesChanges() const override { return true; }
+  bool PushesChanges() const override { return pushes_; }
   uint64_t Generation() const override { return generation_; }
   Result<std::vector<std::string>> ChangedSince(uint64_t generation) const override;
 
@@ -52,6 +54,7 @@ class MapBackend : public Backend {
   Events events_;
   std::map<std::string, Secret> secrets_;  // removed ones stay, without keys, so that versions go on
   uint64_t generation_ = 0;
+  bool pushes_ = true;
   Duration delay_{};
   std::optional<ErrorKind> outage_;
   uint64_t reads_ = 0;
