@@ -104,7 +104,8 @@ Status StoreProcess::Serve() {
 void StoreProcess::Unlock() {
   if (!arguments_.key_problem.empty()) return backend_->StayLocked(arguments_.key_problem);
   if (part_.key == KeySource::Kind::kPassphrase) {
-    return backend_->StayLocked(StrCat("its passphrase has not been given: run `leasefs store unlock ", part_.name, "`"));
+    return backend_->StayLocked(
+        StrCat("its passphrase has not been given: run `leasefs store unlock ", part_.name, "`"));
   }
   Result<SecretBuffer> text = ReadKeyText();
   if (!text.ok()) return backend_->StayLocked(text.error().message());

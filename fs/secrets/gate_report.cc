@@ -43,11 +43,11 @@ GateReport SecretGate::Report() const {
   return report;
 }
 
-std::vector<std::string> SecretGate::LostBackends(Duration how_long) const {
+std::vector<std::string> SecretGate::LostBackends(Duration since) const {
   MutexLock lock(mutex_);
   std::vector<std::string> lost;
   for (const auto& link : links_) {
-    if (!link->connected && link->connections != 0 && loop_.Now() - link->since >= how_long)
+    if (!link->connected && link->connections != 0 && loop_.Now() - link->since >= since)
       lost.push_back(link->link.name());
   }
   return lost;

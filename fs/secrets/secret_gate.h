@@ -49,8 +49,7 @@ class SecretGate : public Gate, private BackendSink {
   // about.
   void Refresh(const std::string& path, Reply<uint64_t> done) EXCLUDES(mutex_);
 
-  // Those that were connected once and have not been for so long.
-  std::vector<std::string> LostBackends(Duration how_long) const EXCLUDES(mutex_);
+  std::vector<std::string> LostBackends(Duration since) const EXCLUDES(mutex_);  // once connected, not for so long
   GateReport Report() const EXCLUDES(mutex_);
   Result<PathReport> Stat(const std::string& path) const EXCLUDES(mutex_);
   ExplainReport Explain(const Caller& caller, const std::vector<gid_t>& groups, const std::string& path) const
@@ -100,7 +99,6 @@ class SecretGate : public Gate, private BackendSink {
   Decision DecideLocked(const Attempt& attempt, RuleSetId rules) const REQUIRES(mutex_);
   void LoadGroups(Attempt& attempt) const;
   RuleSetId RulesLocked(uint32_t node) const REQUIRES(mutex_);
-
   // What is not there may only be not known yet: the directory whose names must be asked for before it is certain
   // whether the node (or, with `names_below`, a name in it) is there.
   std::optional<uint32_t> UnsureLocked(uint32_t node, bool names_below) const REQUIRES(mutex_);

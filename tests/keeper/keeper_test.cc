@@ -91,7 +91,8 @@ TEST_F(KeeperTest, ConnectsBothSidesAgainWhenFsHasLostABackendThatRuns) {
   ASSERT_TRUE(WaitForLine(heard));
   harness_.Tell("lose-peer-fs");
   EXPECT_TRUE(KeeperHarness::WaitFor([&] { return harness_.Lines(heard).size() == 2; })) << harness_.Log();
-  EXPECT_TRUE(KeeperHarness::WaitFor([&] { return harness_.Lines("store hears fs " + std::to_string(fs)).size() == 2; }));
+  std::string heard_back = "store hears fs " + std::to_string(fs);
+  EXPECT_TRUE(KeeperHarness::WaitFor([&] { return harness_.Lines(heard_back).size() == 2; }));
   EXPECT_EQ(harness_.ChildPid("store"), store) << "nobody was replaced";
 }
 

@@ -35,7 +35,8 @@ void MapBackend::Put(const std::string& secret, const Keys& keys) {
     auto tell = [&](const auto& from, const auto& other, bool present) {
       for (const auto& name : from) {
         auto kind = name.second == 1 ? protocol::EntryKind::kFolder : protocol::EntryKind::kKey;
-        if (!other.contains(name) && pushes_ && events_.on_entry) events_.on_entry(directory, {kind, name.first}, present);
+        if (!other.contains(name) && pushes_ && events_.on_entry)
+          events_.on_entry(directory, {kind, name.first}, present);
       }
     };
     tell(after, before[directory], true);
