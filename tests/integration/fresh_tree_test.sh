@@ -13,6 +13,7 @@ grep -qx "$* *\(#.*\)\?" "$sources/README.md" || { echo "README.md does not give
 
 tree=$(mktemp -d /var/tmp/leasefs-tree-XXXXXX)
 trap 'rm -rf --one-file-system "$tree"' EXIT
+trap 'exit 1' INT TERM
 mmdebstrap --quiet --variant=minbase --include=sudo bookworm "$tree/root"
 cp /etc/resolv.conf "$tree/root/etc/resolv.conf"
 # Where packages come through a proxy with a certificate of its own, the tree must know it, as a host there would.
@@ -20,6 +21,7 @@ mkdir -p "$tree/root/usr/local/share"
 [ ! -d /usr/local/share/ca-certificates ] || cp -r /usr/local/share/ca-certificates "$tree/root/usr/local/share/"
 mkdir "$tree/root/leasefs"
 (cd "$sources" && git ls-files -co --exclude-standard -z | tar c --null -T -) | tar x -C "$tree/root/leasefs"
+(cd "$tree/root/leasefs" && git init -q && git add -A)  # a checkout, as the README says
 
 cat >"$tree/enter.sh" <<'ENTER'
 set -euo pipefail
