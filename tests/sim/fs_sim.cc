@@ -288,7 +288,9 @@ class FsSim {
     if (backend_.answered_reads() > versions + 2 * figures_.faults) {
       Violate(StrCat(backend_.answered_reads(), " reads of ", versions, " versions"));
     }
-    if (figures_.faults < 5) figures_.faults = 0;
+    if (loop_.Now() - start_ < std::chrono::hours(1) || figures_.faults < 5) {
+      Violate(StrCat("too short to mean anything: ", figures_.faults, " faults"));
+    }
   }
 
   SimLoop loop_;
