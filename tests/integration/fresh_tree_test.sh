@@ -39,7 +39,11 @@ umount -l /old
 cd /leasefs
 exec chroot / /bin/bash -c 'cd /leasefs && exec "$@"' bash "$@"
 ENTER
-enter() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root unshare --mount --pid --fork --kill-child --propagation private bash "$tree/enter.sh" "$tree/root" "$@"; }
+# Whatever ends this script ends all that runs in the tree.
+enter() {
+  env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root setpriv --pdeathsig KILL \
+    unshare --mount --pid --fork --kill-child --propagation private bash "$tree/enter.sh" "$tree/root" "$@"
+}
 for round in first second; do
   echo "==== the $round time: $*"
   enter "$@"
