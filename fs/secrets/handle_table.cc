@@ -43,6 +43,7 @@ Status HandleTable::Insert(uint64_t handle, uint32_t slot, uint32_t node, uint32
   record.slot = slot;
   record.node = node;
   record.inode_version = inode_version;
+  record.number = versions_[slot].number;
   record.handle.store(handle, std::memory_order_release);
   versions_.Pin(slot);
   return Ok();
@@ -56,15 +57,29 @@ const HandleRecord* HandleTable::Find(uint64_t handle) const {
 void HandleTable::Remove(uint64_t handle) {
   auto it = index_.find(handle);
   if (it == index_.end()) return;
-  HandleRecord& record = state_.handles()[it->second];
   auto released = state_.released();
   uint32_t next = state_.header().released_next.fetch_add(1);
   released[next % released.size()] = handle;
+  Erase(it);
+}
+
+void HandleTable::Undo(uint64_t handle) {
+  auto it = index_.find(handle);
+  if (it != index_.end()) Erase(it);
+}
+
+void HandleTable::Erase(std::unordered_map<uint64_t, uint32_t>::iterator it) {
+  HandleRecord& record = state_.handles()[it->second];
   uint32_t slot = record.slot;
   record.handle.store(0, std::memory_order_release);
   free_.push_back(it->second);
   index_.erase(it);
   versions_.Unpin(slot);
+}
+
+bool HandleTable::IsIntact(const HandleRecord& record) const {
+  const VersionRecord& version = versions_[record.slot];
+  return version.state == VersionState::kHeld && version.node == record.node && version.number == record.number;
 }
 
 uint32_t HandleTable::CountForNode(uint32_t node) const {
@@ -83,29 +98,41 @@ uint32_t TidOf(uint64_t key) {
 
 void ReopenMarks::Set(uint32_t tid, const Mark& mark) {
   auto marks = state_.marks();
-  uint64_t value = uint64_t{tid} << 32 | mark.node | (mark.fetched ? kFetched : 0);
+  (void)Take(tid);  // one per thread
   size_t home = Home(tid);
-  for (uint32_t i = 0; i < kWindow; ++i) {
-    ReopenMark& place = marks[(home + i) % marks.size()];
-    if (place.key == 0 || TidOf(place.key) == tid) {
-      place.key = value;
-      return;
-    }
+  ReopenMark* place = nullptr;
+  for (uint32_t i = 0; i < kWindow && place == nullptr; ++i) {
+    ReopenMark& candidate = marks[(home + i) % marks.size()];
+    if (candidate.key == 0) place = &candidate;
   }
   // Full only with marks of threads that never came back; those of living threads are taken within moments.
-  marks[(home + victim_++ % kWindow) % marks.size()].key = value;
+  if (place == nullptr) place = &marks[(home + victim_++ % kWindow) % marks.size()];
+  place->key = 0;
+  place->unique = mark.unique;
+  place->key = uint64_t{tid} << 32 | mark.node | (mark.fetched ? kFetched : 0);
 }
 
-std::optional<ReopenMarks::Mark> ReopenMarks::Take(uint32_t tid) {
+ReopenMark* ReopenMarks::Place(uint32_t tid) const {
   auto marks = state_.marks();
   size_t home = Home(tid);
   for (uint32_t i = 0; i < kWindow; ++i) {
     ReopenMark& place = marks[(home + i) % marks.size()];
-    if (place.key == 0 || TidOf(place.key) != tid) continue;
-    uint64_t key = place.key.exchange(0);
-    return Mark{static_cast<uint32_t>(key), (key & kFetched) != 0};
+    if (place.key != 0 && TidOf(place.key) == tid) return &place;
   }
-  return std::nullopt;
+  return nullptr;
+}
+
+std::optional<ReopenMarks::Mark> ReopenMarks::Find(uint32_t tid) const {
+  ReopenMark* place = Place(tid);
+  if (place == nullptr) return std::nullopt;
+  uint64_t key = place->key;
+  return Mark{static_cast<uint32_t>(key), (key & kFetched) != 0, place->unique};
+}
+
+std::optional<ReopenMarks::Mark> ReopenMarks::Take(uint32_t tid) {
+  std::optional<Mark> mark = Find(tid);
+  if (mark) Place(tid)->key = 0;
+  return mark;
 }
 
 }  // namespace leasefs

@@ -23,12 +23,18 @@ class HandleTable {
   Status Insert(uint64_t handle, uint32_t slot, uint32_t node, uint32_t inode_version, bool replay);
   const HandleRecord* Find(uint64_t handle) const;
   void Remove(uint64_t handle);
+  // Takes back an Insert whose OPEN comes to nothing: nobody was told of the handle.
+  void Undo(uint64_t handle);
+  // SECURITY: false if the slot holds another version than the one that was opened. Never so, unless memory was
+  // damaged.
+  bool IsIntact(const HandleRecord& record) const;
 
   size_t count() const { return index_.size(); }
   uint32_t CountForNode(uint32_t node) const;  // O(handles); for reports
 
  private:
   bool WasReleased(uint64_t handle) const;
+  void Erase(std::unordered_map<uint64_t, uint32_t>::iterator it);
 
   StateMemory state_;
   VersionTable& versions_;
@@ -46,12 +52,15 @@ class ReopenMarks {
   struct Mark {
     uint32_t node = 0;     // that it tried to open
     bool fetched = false;  // what it comes back for had to be fetched, which belongs into the record of this open(2)
+    uint64_t unique = 0;   // of the request that was answered ESTALE
   };
   void Set(uint32_t tid, const Mark& mark);
+  std::optional<Mark> Find(uint32_t tid) const;
   // Removes the thread's mark, if there is one.
   std::optional<Mark> Take(uint32_t tid);
 
  private:
+  ReopenMark* Place(uint32_t tid) const;
   static constexpr uint32_t kWindow = 32;  // places that a key may lie in
   static size_t Home(uint32_t tid) { return static_cast<size_t>(tid * 0x9e3779b97f4a7c15u >> 40); }
   StateMemory state_;

@@ -14,7 +14,7 @@
 namespace leasefs {
 
 inline constexpr uint64_t kStateMagic = 0x31657461'74736c66;  // "flstate1"
-inline constexpr uint32_t kStateLayout = 1;
+inline constexpr uint32_t kStateLayout = 2;
 
 inline constexpr uint32_t kMaxHandles = 1u << 18;  // descriptors open on the mount
 inline constexpr uint32_t kReopenMarks = 1u << 16;
@@ -30,8 +30,9 @@ struct NodeRecord {
   uint32_t name_offset;
   uint16_t name_length;
   NodeKind kind;
-  std::atomic<uint8_t> present;  // it has a name now; a node that is gone keeps its number for its return
-  std::atomic<uint32_t> listed;  // a directory: all names below it are here
+  std::atomic<uint8_t> present;     // it has a name now; a node that is gone keeps its number for its return
+  std::atomic<uint32_t> listed;     // a directory: all names below it are here
+  std::atomic<uint32_t> not_shown;  // a directory: so many names of its listing are too long or too many
 
   // A file.
   std::atomic<uint32_t> current;    // version slot + 1; 0: no bytes are held
@@ -73,12 +74,13 @@ struct HandleRecord {
   uint32_t slot;                 // of the version that it reads
   uint32_t node;
   uint32_t inode_version;  // of the inode that it was opened on
-  uint32_t unused;
+  uint32_t number;         // of the version that it reads; the slot must say the same
 };
 
 // A thread that was sent back with ESTALE: its next OPEN of the node is served, whatever inode it lands on (S8).
 struct ReopenMark {
-  std::atomic<uint64_t> key;  // tid << 32 | node, and the highest bit if it was fetched; 0: free
+  std::atomic<uint64_t> key;     // tid << 32 | node, and the highest bit if it was fetched; 0: free
+  std::atomic<uint64_t> unique;  // of the request that was answered so; written before the key
 };
 
 struct BackendRecord {

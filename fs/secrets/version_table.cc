@@ -51,7 +51,7 @@ VersionTable::VersionTable(const StateMemory& state, NodeTable& nodes, Random& r
     if (record.state != VersionState::kStaged) continue;
     uint64_t committed = nodes_[nodes_[record.node].parent].publication;
     if (committed >= record.publication) {
-      Apply(slot);
+      (void)Switch(slot);
     } else {
       Discard(slot);
     }
@@ -61,11 +61,7 @@ VersionTable::VersionTable(const StateMemory& state, NodeTable& nodes, Random& r
 void VersionTable::FinishRecovery() {
   for (uint32_t slot = 0; slot < next_slot_; ++slot) {
     if ((*this)[slot].state != VersionState::kHeld || IsCurrent(slot)) continue;
-    if (Pinned(slot)) {
-      superseded_[NodeId{(*this)[slot].node, (*this)[slot].number}.inode()] = slot;
-    } else {
-      Free(slot);
-    }
+    Retire(slot);
   }
 }
 
@@ -115,6 +111,11 @@ void VersionTable::Discard(uint32_t slot) {
 }
 
 void VersionTable::Apply(uint32_t slot) {
+  uint32_t old = Switch(slot);
+  if (old != kNoSlot) Retire(old);
+}
+
+uint32_t VersionTable::Switch(uint32_t slot) {
   VersionRecord& record = state_.versions()[slot];
   NodeRecord& file = nodes_[record.node];
   uint32_t old = CurrentSlot(record.node);
@@ -132,11 +133,14 @@ void VersionTable::Apply(uint32_t slot) {
     file.current.store(slot + 1, std::memory_order_release);
     record.state.store(VersionState::kHeld, std::memory_order_release);
   }
-  if (old == kNoSlot) return;
-  if (Pinned(old)) {
-    superseded_[NodeId{(*this)[old].node, (*this)[old].number}.inode()] = old;
+  return old;
+}
+
+void VersionTable::Retire(uint32_t slot) {
+  if (Pinned(slot)) {
+    superseded_.emplace(NodeId{(*this)[slot].node, (*this)[slot].number}.inode(), slot);
   } else {
-    Free(old);
+    Free(slot);
   }
 }
 
@@ -144,11 +148,7 @@ void VersionTable::Drop(uint32_t node) {
   uint32_t slot = CurrentSlot(node);
   if (slot == kNoSlot) return;
   nodes_[node].current = 0;
-  if (Pinned(slot)) {
-    superseded_[NodeId{node, (*this)[slot].number}.inode()] = slot;
-  } else {
-    Free(slot);
-  }
+  Retire(slot);
 }
 
 uint32_t VersionTable::CurrentSlot(uint32_t node) const {
@@ -175,8 +175,9 @@ void VersionTable::Unpin(uint32_t slot) {
 
 void VersionTable::Free(uint32_t slot) {
   VersionRecord& record = state_.versions()[slot];
-  auto it = superseded_.find(NodeId{record.node, record.number}.inode());
-  if (it != superseded_.end() && it->second == slot) superseded_.erase(it);
+  auto [begin, end] = superseded_.equal_range(NodeId{record.node, record.number}.inode());
+  auto entry = std::find_if(begin, end, [&](const auto& candidate) { return candidate.second == slot; });
+  if (entry != end) superseded_.erase(entry);
   uint64_t offset = record.blob_offset;
   uint64_t length = record.blob_length;
   record.state.store(VersionState::kFree, std::memory_order_release);

@@ -32,8 +32,8 @@ class VersionTable {
  public:
   using Mac = std::array<std::byte, 16>;
 
-  // Rolls forward or discards what a predecessor had staged. Call FinishRecovery when the handles have pinned what they
-  // read.
+  // Rolls forward or discards what a predecessor had staged. Frees nothing that a descriptor may read: that is for
+  // FinishRecovery, to be called when the handles have pinned what they read.
   VersionTable(const StateMemory& state, NodeTable& nodes, Random& random, const SecretBuffer& state_key);
   void FinishRecovery();
 
@@ -72,6 +72,8 @@ class VersionTable {
   std::vector<uint32_t> TakeFreed() { return std::exchange(freed_, {}); }
 
  private:
+  uint32_t Switch(uint32_t slot);  // Apply, but for the version that it replaces: returned, or kNoSlot
+  void Retire(uint32_t slot);      // not current any more: kept while it is pinned
   void Free(uint32_t slot);
   bool IsCurrent(uint32_t slot) const;
 
@@ -82,9 +84,10 @@ class VersionTable {
   SecretBuffer mac_key_;
   ExtentAllocator extents_;
   std::vector<uint32_t> free_slots_;
-  uint32_t next_slot_ = 0;                             // never used before, from here on
-  std::unordered_map<uint32_t, uint32_t> pins_;        // slot -> descriptors that read it
-  std::unordered_map<uint64_t, uint32_t> superseded_;  // inode -> slot
+  uint32_t next_slot_ = 0;                       // never used before, from here on
+  std::unordered_map<uint32_t, uint32_t> pins_;  // slot -> descriptors that read it
+  // inode -> slot; several when a version was let go of, fetched again and superseded, and each is being read
+  std::unordered_multimap<uint64_t, uint32_t> superseded_;
   std::vector<uint32_t> freed_;
 };
 

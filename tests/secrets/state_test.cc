@@ -129,11 +129,19 @@ TEST_F(VersionTableTest, APublicationThatWasNotCommittedLeavesNothing) {
 }
 
 TEST_F(VersionTableTest, ACommittedPublicationIsWholeWhereverTheKillFell) {
-  for (size_t applied = 0; applied <= files_.size(); ++applied) {
-    std::string bytes = "round " + std::to_string(applied);
+  std::string before;
+  for (size_t round = 0; round <= files_.size() + 1; ++round) {
+    size_t applied = std::min(round == 0 ? files_.size() : round - 1, files_.size());
+    std::string bytes = "round " + std::to_string(round);
+    uint64_t open = 2 * round;  // of the version that is superseded in this round
     {
       VersionTable table(memory_.state, nodes_, random_, key_);
+      HandleTable handles(memory_.state, table);
       table.FinishRecovery();
+      if (round > 0) {
+        ASSERT_TRUE(
+            handles.Insert(open, table.CurrentSlot(files_[0]), files_[0], nodes_[files_[0]].version, false).ok());
+      }
       uint64_t publication = nodes_[directory_].publication + 1;
       std::vector<uint32_t> slots;
       for (uint32_t file : files_) slots.push_back(Stage(table, file, publication, bytes));
@@ -141,10 +149,55 @@ TEST_F(VersionTableTest, ACommittedPublicationIsWholeWhereverTheKillFell) {
       for (size_t i = 0; i < applied; ++i) table.Apply(slots[i]);
     }
     VersionTable successor(memory_.state, nodes_, random_, key_);
+    HandleTable handles(memory_.state, successor);
     successor.FinishRecovery();
     for (uint32_t file : files_) EXPECT_EQ(BytesOf(successor, file), bytes);
-    EXPECT_EQ(successor.sealed_bytes(), files_.size() * 64);
+    if (round > 0) {
+      EXPECT_EQ(successor.sealed_bytes(), (files_.size() + 1) * 64);
+      // Nobody is given the place of what the descriptor reads.
+      for (int i = 0; i < 4; ++i) Stage(successor, files_[1], nodes_[directory_].publication + 1, "of another secret");
+      ASSERT_TRUE(handles.IsIntact(*handles.Find(open)));
+      EXPECT_EQ(successor.Unseal(handles.Find(open)->slot)->ExposeText(), before);
+      handles.Remove(open);
+    }
+    before = bytes;
   }
+}
+
+TEST_F(VersionTableTest, S8_TwoPlacesOfOneInodeAreKnownUntilBothAreClosed) {
+  VersionTable table(memory_.state, nodes_, random_, key_);
+  HandleTable handles(memory_.state, table);
+  table.FinishRecovery();
+  uint32_t first = Stage(table, files_[0], 1, "equal");
+  nodes_[directory_].publication = 1;
+  table.Apply(first);
+  ASSERT_TRUE(handles.Insert(2, first, files_[0], 1, false).ok());
+  table.Drop(files_[0]);  // let go of, and fetched again
+  SecretBuffer value = SecretBuffer::CopyOf("equal");
+  uint32_t second = *table.Stage({files_[0], 1, 0, 2, {}, table.MacOf(value)}, value);
+  nodes_[directory_].publication = 2;
+  table.Apply(second);
+  ASSERT_TRUE(handles.Insert(4, second, files_[0], 1, false).ok());
+  uint32_t third = Stage(table, files_[0], 3, "and longer");
+  nodes_[directory_].publication = 3;
+  table.Apply(third);
+  handles.Remove(4);
+  EXPECT_EQ(table.SupersededSlot({files_[0], 1}), first);
+  handles.Remove(2);
+  EXPECT_EQ(table.SupersededSlot({files_[0], 1}), kNoSlot);
+}
+
+TEST_F(VersionTableTest, ADescriptorWhosePlaceHasAnotherVersionIsNotIntact) {
+  VersionTable table(memory_.state, nodes_, random_, key_);
+  HandleTable handles(memory_.state, table);
+  table.FinishRecovery();
+  uint32_t slot = Stage(table, files_[0], 1, "v");
+  nodes_[directory_].publication = 1;
+  table.Apply(slot);
+  ASSERT_TRUE(handles.Insert(2, slot, files_[0], 1, false).ok());
+  EXPECT_TRUE(handles.IsIntact(*handles.Find(2)));
+  memory_.state.versions()[slot].node = files_[1];
+  EXPECT_FALSE(handles.IsIntact(*handles.Find(2)));
 }
 
 TEST_F(VersionTableTest, AHeldVersionOutlivesItsReplacementAndItsProcess) {
@@ -185,6 +238,11 @@ TEST_F(VersionTableTest, AReplayedOpenInsertsNothingTwiceNorAfterItsRelease) {
   handles.Remove(42);
   ASSERT_TRUE(handles.Insert(42, slot, files_[0], 1, true).ok());
   EXPECT_EQ(handles.count(), 0u);
+  ASSERT_TRUE(handles.Insert(44, slot, files_[0], 1, false).ok());
+  handles.Undo(44);  // nobody was told of it: its replay is as new
+  EXPECT_EQ(handles.count(), 0u);
+  ASSERT_TRUE(handles.Insert(44, slot, files_[0], 1, true).ok());
+  EXPECT_EQ(handles.count(), 1u);
 }
 
 TEST_F(VersionTableTest, DamagedMemoryIsAnErrorNeverOtherBytes) {
@@ -197,12 +255,15 @@ TEST_F(VersionTableTest, DamagedMemoryIsAnErrorNeverOtherBytes) {
 TEST(ReopenMarksTest, AMarkIsTakenOnceAndSurvives) {
   Memory memory;
   ReopenMarks marks(memory.state);
-  marks.Set(7, {9, true});
+  marks.Set(7, {8, false, 40});
+  marks.Set(7, {9, true, 42});
+  EXPECT_EQ(marks.Find(7)->unique, 42u);
   EXPECT_FALSE(marks.Take(8).has_value());
   auto taken = ReopenMarks(memory.state).Take(7);
   ASSERT_TRUE(taken.has_value());
   EXPECT_EQ(taken->node, 9u);
   EXPECT_TRUE(taken->fetched);
+  EXPECT_EQ(taken->unique, 42u);
   EXPECT_FALSE(marks.Take(7).has_value());
 }
 
