@@ -101,10 +101,11 @@ Result<uint32_t> NodeTable::Add(uint32_t parent, std::string_view name, NodeKind
 std::string NodeTable::Path(uint32_t node) const {
   std::vector<uint32_t> chain;
   for (; node != kRootNode; node = (*this)[node].parent) chain.push_back(node);
+  std::reverse(chain.begin(), chain.end());
   std::string path;
-  for (auto it = chain.rbegin(); it != chain.rend(); ++it) {
+  for (uint32_t component : chain) {
     if (!path.empty()) path += '/';
-    path += Name(*it);
+    path += Name(component);
   }
   return path;
 }

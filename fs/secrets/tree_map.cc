@@ -83,10 +83,11 @@ std::string TreeMap::BackendPath(uint32_t directory) const {
   if (tree == nullptr) return {};
   std::vector<uint32_t> chain;
   for (uint32_t node = directory; node != tree->root; node = nodes_[node].parent) chain.push_back(node);
+  std::reverse(chain.begin(), chain.end());
   std::string path = tree->options.source;
-  for (auto it = chain.rbegin(); it != chain.rend(); ++it) {
+  for (uint32_t component : chain) {
     if (!path.empty()) path += '/';
-    path += UnescapeName(nodes_.Name(*it)).value_or("");
+    path += UnescapeName(nodes_.Name(component)).value_or("");
   }
   return path;
 }
