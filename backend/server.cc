@@ -197,7 +197,9 @@ void BackendServer::Connect(std::unique_ptr<Stream> stream) {
   impl_->Connect(std::move(stream));
 }
 void BackendServer::SetOptions(ServerOptions options) {
+  bool other_limit = options.value_bytes != impl_->options.value_bytes;
   impl_->options = options;
+  if (other_limit) impl_->OnEverythingChanged();  // what was too large may be sent now, or may not be any more
 }
 bool BackendServer::connected() const {
   return impl_->greeted;

@@ -20,9 +20,10 @@ class ExtentAllocator {
   bool Claim(uint64_t offset, uint64_t size);
   void Free(uint64_t offset, uint64_t size);
   uint64_t used() const { return used_; }
+  // What a size takes up.
+  static uint64_t Round(uint64_t size) { return (size + kGranule - 1) / kGranule * kGranule; }
 
  private:
-  static uint64_t Round(uint64_t size) { return (size + kGranule - 1) / kGranule * kGranule; }
   std::map<uint64_t, uint64_t> free_;  // offset -> size
   uint64_t used_ = 0;
 };

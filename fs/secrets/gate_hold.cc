@@ -20,6 +20,14 @@ void SecretGate::WithdrawLocked(uint32_t directory) {
   }
 }
 
+void SecretGate::ExpireLocked(uint32_t directory) {
+  nodes_[directory].fresh_until_ns = 0;
+  for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
+    if (!nodes_.IsDirectory(child) && versions_.CurrentSlot(child) != kNoSlot)
+      notifier_.InvalidateInode({child, nodes_[child].version});
+  }
+}
+
 void SecretGate::RemoveLocked(uint32_t node) {
   std::vector<uint32_t> stack{node};
   while (!stack.empty()) {
@@ -40,18 +48,49 @@ void SecretGate::RemoveLocked(uint32_t node) {
   }
 }
 
+void SecretGate::LetGoLocked(uint32_t directory) {
+  WithdrawLocked(directory);
+  idle_.push_back(directory);
+  RequestPumpLocked();
+}
+
+// What is larger is not shown any more, and of what was too large it is not known any more whether it is.
+void SecretGate::ApplyValueLimitLocked() {
+  for (uint32_t node = 0; node < nodes_.count(); ++node) {
+    uint32_t slot = nodes_.IsDirectory(node) ? kNoSlot : versions_.CurrentSlot(node);
+    if (slot == kNoSlot) continue;
+    if (versions_.TooLarge(slot) || versions_[slot].size > limits_.value_bytes) WithdrawLocked(nodes_[node].parent);
+  }
+  ForgetFreedLocked();
+}
+
+uint64_t SecretGate::FreeableLocked(uint32_t directory) const {
+  uint64_t bytes = 0;
+  for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
+    uint32_t slot = nodes_.IsDirectory(child) ? kNoSlot : versions_.CurrentSlot(child);
+    if (slot != kNoSlot && !versions_.Pinned(slot)) bytes += ExtentAllocator::Round(versions_[slot].blob_length);
+  }
+  return bytes;
+}
+
 // Lets go of values that were not opened for longest until `bytes` fit below limits.memory. Those that are being read
-// stay.
+// stay; when they alone leave too little room, nothing is let go of in vain.
 bool SecretGate::MakeRoomLocked(uint64_t bytes) {
   uint64_t limit = limits_.memory_bytes;
   if (versions_.sealed_bytes() + bytes <= limit) return true;
   std::vector<std::pair<BootTime, uint32_t>> oldest;
-  for (const auto& [directory, opened] : last_opened_) oldest.emplace_back(opened, directory);
+  uint64_t freeable = 0;
+  for (const auto& [directory, opened] : last_opened_) {
+    uint64_t held = FreeableLocked(directory);
+    freeable += held;
+    if (held > 0) oldest.emplace_back(opened, directory);
+  }
+  if (versions_.sealed_bytes() + bytes > limit + freeable) return false;
   std::sort(oldest.begin(), oldest.end());
   uint64_t goal = limit - std::min(limit, bytes + limit / 8);  // some more, so that the next one need not search again
   for (const auto& [opened, directory] : oldest) {
     if (versions_.sealed_bytes() <= goal) break;
-    WithdrawLocked(directory);
+    LetGoLocked(directory);
     last_opened_.erase(directory);
   }
   return versions_.sealed_bytes() + bytes <= limit;

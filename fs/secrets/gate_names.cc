@@ -25,11 +25,25 @@ std::optional<uint32_t> SecretGate::UnsureLocked(uint32_t node, bool names_below
   std::vector<uint32_t> chain;
   if (names_below && nodes_.IsDirectory(node)) chain.push_back(node);
   for (uint32_t at = node; at != tree->root; at = nodes_[at].parent) chain.push_back(nodes_[at].parent);
-  for (auto it = chain.rbegin(); it != chain.rend(); ++it) {
-    if (nodes_[*it].present == 0) return std::nullopt;
-    if (nodes_[*it].listed == 0) return *it;
+  std::reverse(chain.begin(), chain.end());
+  for (uint32_t directory : chain) {
+    if (nodes_[directory].present == 0) return std::nullopt;
+    if (nodes_[directory].listed == 0) return directory;
   }
   return std::nullopt;
+}
+
+void SecretGate::RecallFailureLocked(Attempt& attempt, const std::optional<uint32_t>& unsure) const {
+  if (!unsure || attempt.failure) return;
+  auto failure = listing_failures_.find(*unsure);
+  if (failure != listing_failures_.end() && failure->second.retry_at > loop_.Now())
+    attempt.failure = failure->second.error;
+}
+
+bool SecretGate::SentBackLocked(const Request& request) const {
+  if (!request.replay) return false;
+  std::optional<ReopenMarks::Mark> mark = marks_.Find(static_cast<uint32_t>(request.caller.tid));
+  return mark && mark->unique == request.unique;
 }
 
 std::optional<ReopenMarks::Mark> SecretGate::TakeMarkLocked(const Request& request, uint32_t node) {
@@ -42,9 +56,10 @@ std::optional<ReopenMarks::Mark> SecretGate::TakeMarkLocked(const Request& reque
 
 bool SecretGate::ReplacedLocked(const Attempt& attempt, uint32_t node) {
   if (!nodes_.Exists(node) || node == kRootNode) return false;
+  if (SentBackLocked(attempt.request)) return true;
   if (TakeMarkLocked(attempt.request, node)) return false;
   if (nodes_.FindPresent(nodes_[node].parent, nodes_.Name(node)) == kNoNode) return false;
-  marks_.Set(static_cast<uint32_t>(attempt.request.caller.tid), {node, false});
+  marks_.Set(static_cast<uint32_t>(attempt.request.caller.tid), {node, false, attempt.request.unique});
   return true;
 }
 
@@ -62,6 +77,7 @@ SecretGate::Step SecretGate::LookupLocked(Attempt& attempt, NodeId parent, const
                                           Reply<Attributes>& done, Result<Attributes>& result) {
   uint32_t node = nodes_.Exists(parent.node) ? nodes_.FindPresent(parent.node, name) : kNoNode;
   std::optional<uint32_t> unsure = UnsureLocked(parent.node, true);
+  RecallFailureLocked(attempt, unsure);
   if (unsure && !attempt.failure) {
     return WaitStepLocked(
         attempt, *unsure, Question::kNames, node != kNoNode, result,
@@ -98,11 +114,16 @@ SecretGate::Step SecretGate::AttributesLocked(Attempt& attempt, NodeId id, uint6
   };
   auto again = [this, id, handle, done](Attempt next) { TryGetAttributes(std::move(next), id, handle, done); };
   if (!nodes_.Exists(id.node)) return finish(Error(ErrorKind::kNotFound, ""));
-  NodeRecord& record = nodes_[id.node];
-  if (record.present == 0) {
-    const HandleRecord* open = handle == 0 ? nullptr : handles_.Find(handle);
-    if (open != nullptr && open->node == id.node) return finish(Describe(id, versions_[open->slot].size, false));
+  // A version that descriptors read keeps its size, whatever became of its name (S8). The kernel's fstat gives no
+  // handle.
+  uint32_t read = versions_.SupersededSlot(id);
+  const HandleRecord* open = handle == 0 ? nullptr : handles_.Find(handle);
+  if (read == kNoSlot && open != nullptr && open->node == id.node && open->slot != versions_.CurrentSlot(id.node))
+    read = open->slot;
+  if (read != kNoSlot) return finish(Describe(id, versions_[read].size, false));
+  if (nodes_[id.node].present == 0) {
     std::optional<uint32_t> unsure = UnsureLocked(id.node, false);
+    RecallFailureLocked(attempt, unsure);
     if (unsure && !attempt.failure) return WaitStepLocked(attempt, *unsure, Question::kNames, false, result, again);
     if (ReplacedLocked(attempt, id.node)) return finish(Error(ErrorKind::kStale, ""));
     return finish(attempt.failure ? *attempt.failure : Error(ErrorKind::kNotFound, ""));
@@ -110,23 +131,34 @@ SecretGate::Step SecretGate::AttributesLocked(Attempt& attempt, NodeId id, uint6
   if (HiddenLocked(id.node) && !attempt.groups) return Step::kNeedGroups;
   if (handle == 0 && !VisibleLocked(attempt, id.node)) return finish(Error(ErrorKind::kNotFound, ""));
   if (nodes_.IsDirectory(id.node)) return finish(Describe(id, 0, true));
+  return FileAttributesLocked(attempt, id, result, again);
+}
 
-  uint32_t superseded = versions_.SupersededSlot(id);
-  if (superseded != kNoSlot) return finish(Describe(id, versions_[superseded].size, true));  // descriptors read it
-  if (versions_.CurrentSlot(id.node) != kNoSlot) {
-    return finish(Describe(id, record.size, id.version == record.version && id.version != 0));
-  }
-  // Not held. Who may open it learns its true size; for others, and when it cannot be had, it is what was known last.
+// Who may open it learns the size that an open would show; for others, and when it cannot be had, it is what was known
+// last.
+SecretGate::Step SecretGate::FileAttributesLocked(Attempt& attempt, NodeId id, Result<Attributes>& result,
+                                                  std::function<void(Attempt)> again) {
+  auto finish = [&](Result<Attributes> value) {
+    result = std::move(value);
+    return Step::kFinished;
+  };
+  const NodeRecord& record = nodes_[id.node];
+  uint32_t slot = versions_.CurrentSlot(id.node);
+  bool current = slot != kNoSlot && id.version == record.version && id.version != 0;
+  bool open = current && versions_.Pinned(slot);  // it may be fstat that asks: the size of this inode is settled
+  Readiness readiness = ReadinessLocked(id.node);
+  if (readiness == Readiness::kFresh || open) return finish(Describe(id, record.size, current));
   if (IsAnswer(attempt.failure, ErrorKind::kInterrupted) || IsAnswer(attempt.failure, ErrorKind::kNotFound)) {
     return finish(*attempt.failure);
   }
   Decision decision = DecideLocked(attempt, RulesLocked(id.node));
   if (decision.outcome == Decision::Outcome::kNeedGroups) return Step::kNeedGroups;
-  bool may_ask = decision.outcome == Decision::Outcome::kAllow && !attempt.failure;
-  if (may_ask && ReadinessLocked(id.node) == Readiness::kMissing) {
-    return WaitStepLocked(attempt, record.parent, Question::kValue, false, result, again);
+  bool may_ask = decision.outcome == Decision::Outcome::kAllow && !attempt.failure && attempt.waits < kMaxWaits;
+  if (may_ask && readiness != Readiness::kFailed) {
+    return WaitStepLocked(attempt, record.parent, Question::kValue, readiness == Readiness::kStale, result,
+                          std::move(again));
   }
-  return finish(Describe(id, record.size, false));
+  return finish(Describe(id, record.size, current));
 }
 
 Attributes SecretGate::Describe(NodeId id, uint64_t size, bool cacheable) const {
@@ -144,7 +176,11 @@ Attributes SecretGate::Describe(NodeId id, uint64_t size, bool cacheable) const 
     attributes.gid = ownership.gid;
     attributes.size = size;
   }
-  if (cacheable && !HiddenLocked(id.node)) attributes.entry_timeout = attributes.attribute_timeout = kLongTimeout;
+  if (!cacheable || HiddenLocked(id.node)) return attributes;
+  attributes.entry_timeout = attributes.attribute_timeout = kLongTimeout;
+  if (attributes.directory) return attributes;
+  Duration fresh = BootTimeFromNanoseconds(nodes_[record.parent].fresh_until_ns) - loop_.Now();
+  attributes.attribute_timeout = std::clamp(fresh, Duration::zero(), kLongTimeout);
   return attributes;
 }
 
@@ -185,6 +221,7 @@ SecretGate::Step SecretGate::OpenDirectoryLocked(Attempt& attempt, NodeId id, Re
   if (!nodes_.Exists(id.node)) return finish(Error(ErrorKind::kNotFound, ""));
   if (!nodes_.IsDirectory(id.node)) return finish(Error(ErrorKind::kNotDirectory, ""));
   std::optional<uint32_t> unsure = UnsureLocked(id.node, true);
+  RecallFailureLocked(attempt, unsure);
   bool some =
       nodes_[id.node].present != 0 && nodes_.FirstChild(id.node) != kNoNode;  // better than nothing in an outage
   if (unsure && !attempt.failure) {

@@ -12,11 +12,6 @@ namespace leasefs {
 namespace {
 
 constexpr Duration kAuditMaxWait = std::chrono::milliseconds(250);  // S23
-constexpr int kMaxWaits = 8;  // a value that is superseded faster than it arrives is served in the end
-
-bool IsOutage(ErrorKind kind) {
-  return kind == ErrorKind::kUnreachable || kind == ErrorKind::kRemote || kind == ErrorKind::kLocked;
-}
 
 }  // namespace
 
@@ -36,10 +31,16 @@ SecretGate::Step SecretGate::OpenLocked(Attempt& attempt, NodeId id, int flags, 
     result = ConcludeLocked(attempt, id, decision, AuditEvent::Source::kNone, std::move(error));
     return Step::kFinished;
   };
+  if (SentBackLocked(attempt.request)) {
+    result = Error(ErrorKind::kStale, "");
+    return Step::kFinished;
+  }
   const Tree* tree = nodes_.Exists(id.node) ? trees_.Of(id.node) : nullptr;
   auto again = [this, id, flags, done](Attempt next) { TryOpen(std::move(next), id, flags, done); };
   if (tree == nullptr || nodes_[id.node].present == 0) {
-    std::optional<uint32_t> unsure = attempt.failure ? std::nullopt : UnsureLocked(id.node, false);
+    std::optional<uint32_t> unsure = UnsureLocked(id.node, false);
+    RecallFailureLocked(attempt, unsure);
+    if (attempt.failure) unsure.reset();
     Status waiting = unsure ? WaitLocked(attempt, *unsure, Question::kNames, false, again) : Ok();
     if (!waiting.ok()) return finish({}, std::move(waiting).error());
     if (unsure) return Step::kWaiting;
@@ -87,13 +88,15 @@ Result<Opened> SecretGate::ServeLocked(const Attempt& attempt, NodeId id, const 
     return ConcludeLocked(attempt, id, decision, source,
                           Error(ErrorKind::kTooLarge, "the value is larger than limits.value"));
   }
-  bool current = id.version == nodes_[id.node].version;
+  const HandleRecord* before = handles_.Find(request.unique);  // a predecessor had served it: it keeps what it reads
+  bool current = id.version == (before != nullptr ? before->number : nodes_[id.node].version.load());
   std::optional<ReopenMarks::Mark> mark = TakeMarkLocked(request, id.node);
   if (mark && mark->fetched && source == AuditEvent::Source::kCached) source = AuditEvent::Source::kFetched;
-  if (!current && !mark) {
+  if (!current && !mark && before == nullptr) {
     // The kernel walks the path again and comes back with the current inode, or, through a bind mount, with this one
     // (S8, S10). It is the same open(2): it is recorded when it ends.
-    marks_.Set(static_cast<uint32_t>(request.caller.tid), {id.node, source == AuditEvent::Source::kFetched});
+    marks_.Set(static_cast<uint32_t>(request.caller.tid),
+               {id.node, source == AuditEvent::Source::kFetched, request.unique});
     ++state_.header().counters.reopened;
     return Error(ErrorKind::kStale, "");
   }
@@ -103,6 +106,27 @@ Result<Opened> SecretGate::ServeLocked(const Attempt& attempt, NodeId id, const 
 
 Result<Opened> SecretGate::ConcludeLocked(const Attempt& attempt, NodeId id, const Decision& decision,
                                           AuditEvent::Source source, Result<Opened> result) {
+  const Request& request = attempt.request;
+  bool inserted = result.ok() && handles_.Find(request.unique) == nullptr;
+  if (result.ok()) {
+    Status held = handles_.Insert(request.unique, versions_.CurrentSlot(id.node), id.node, id.version, request.replay);
+    if (!held.ok()) result = std::move(held).error();
+  }
+  Status recorded = RecordOpenLocked(request, OpenEventLocked(attempt, id, decision, source, result));
+  if (!recorded.ok()) {
+    if (inserted) handles_.Undo(request.unique);
+    result = std::move(recorded).error();
+  }
+  StateCounters& counters = state_.header().counters;
+  ++counters.opens;
+  if (result.ok()) return result;
+  ++(result.error().kind() == ErrorKind::kDenied ? counters.denied : counters.failed);
+  (void)marks_.Take(static_cast<uint32_t>(request.caller.tid));
+  return result;
+}
+
+AuditEvent SecretGate::OpenEventLocked(const Attempt& attempt, NodeId id, const Decision& decision,
+                                       AuditEvent::Source source, const Result<Opened>& result) const {
   const Request& request = attempt.request;
   BootTime now = loop_.Now();
   AuditEvent event;
@@ -118,30 +142,26 @@ Result<Opened> SecretGate::ConcludeLocked(const Attempt& attempt, NodeId id, con
   event.latency_us = static_cast<uint32_t>(std::clamp<int64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(now - request.arrival).count(), 0, UINT32_MAX));
   event.source = source;
-  StateCounters& counters = state_.header().counters;
-  ++counters.opens;
-  if (nodes_.Exists(id.node) && nodes_[id.node].kind == NodeKind::kFile) {
-    uint32_t directory = nodes_[id.node].parent;
-    event.secret_version = SecretVersionLocked(directory);
-    event.file_version = nodes_[id.node].version;
-    if (result.ok()) {
-      Duration age = now - BootTimeFromNanoseconds(nodes_[directory].fetched_ns);
-      event.age_s = static_cast<int32_t>(std::chrono::duration_cast<std::chrono::seconds>(age).count());
-    }
+  if (!result.ok()) event.error = ErrnoOf(result.error().kind(), UsesPosixErrorsLocked(id.node));
+  if (!nodes_.Exists(id.node) || nodes_[id.node].kind != NodeKind::kFile) return event;
+  uint32_t directory = nodes_[id.node].parent;
+  event.secret_version = SecretVersionLocked(directory);
+  const HandleRecord* open = handles_.Find(request.unique);
+  event.file_version = open != nullptr ? open->number : nodes_[id.node].version.load();
+  if (result.ok()) {
+    Duration age = now - BootTimeFromNanoseconds(nodes_[directory].fetched_ns);
+    event.age_s = static_cast<int32_t>(std::chrono::duration_cast<std::chrono::seconds>(age).count());
   }
-  if (!result.ok()) {
-    event.error = ErrnoOf(result.error().kind(), UsesPosixErrorsLocked(id.node));
-    ++(result.error().kind() == ErrorKind::kDenied ? counters.denied : counters.failed);
-    (void)marks_.Take(event.tid);
+  return event;
+}
+
+// Of a replay the predecessor may have made the record already. It counts only if it says what is answered now.
+Status SecretGate::RecordOpenLocked(const Request& request, const AuditEvent& event) {
+  if (request.replay) {
+    std::optional<AuditEvent> before = audit_.Find(request.unique);
+    if (before && before->error == event.error && before->file_version == event.file_version) return Ok();
   }
-  if (!(request.replay && audit_.Contains(request.unique))) {
-    Status recorded = audit_.Append(event, now, kAuditMaxWait, audit_required_);
-    if (!recorded.ok() && result.ok()) return std::move(recorded).error();
-  }
-  if (!result.ok()) return result;
-  LEASEFS_RETURN_IF_ERROR(
-      handles_.Insert(request.unique, versions_.CurrentSlot(id.node), id.node, id.version, request.replay));
-  return result;
+  return audit_.Append(event, loop_.Now(), kAuditMaxWait, audit_required_);
 }
 
 Decision SecretGate::DecideLocked(const Attempt& attempt, RuleSetId rules) const {
@@ -185,6 +205,7 @@ Result<Slice> SecretGate::Read(uint64_t handle, NodeId id, uint64_t offset, size
     MutexLock lock(mutex_);
     const HandleRecord* record = handles_.Find(handle);
     if (record == nullptr || record->node != id.node) return Error(ErrorKind::kInternal, "no such descriptor");
+    if (!handles_.IsIntact(*record)) return Error(ErrorKind::kInternal, "the version that was opened is not there");
     slot = record->slot;
     if (versions_[slot].number != id.version) slice.foreign = id;
     slice.value = cache_.Find(slot, loop_.Now());
@@ -200,10 +221,10 @@ Result<Slice> SecretGate::Read(uint64_t handle, NodeId id, uint64_t offset, size
 }
 
 void SecretGate::Access(const Request& request, NodeId id, int mask, Reply<Done> done) {
-  TryAccess(Attempt(request), id, mask, std::move(done));
+  TryAccess(Attempt(request), id, mask, done);
 }
 
-void SecretGate::TryAccess(Attempt attempt, NodeId id, int mask, Reply<Done> done) {
+void SecretGate::TryAccess(Attempt attempt, NodeId id, int mask, const Reply<Done>& done) {
   RunSteps<Done>(attempt, done,
                  [&](Status& result) REQUIRES(mutex_) { return AccessLocked(attempt, id, mask, result); });
 }

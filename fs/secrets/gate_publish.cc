@@ -14,6 +14,12 @@ namespace {
 constexpr size_t kMaxFailures = 4096;  // of the negative cache
 constexpr Duration kAuditMaxWait = std::chrono::milliseconds(250);
 
+// A backend's troubles with itself are not ours: to a reader it is one that answers wrongly (S25).
+Error ErrorOf(const protocol::Failed& frame) {
+  bool internal = frame.kind == ErrorKind::kInternal || frame.kind == ErrorKind::kNoMemory;
+  return {internal ? ErrorKind::kRemote : frame.kind, frame.message};
+}
+
 }  // namespace
 
 uint64_t SecretGate::SecretVersionLocked(uint32_t directory) const {
@@ -44,27 +50,21 @@ uint32_t SecretGate::KeyNodeLocked(uint32_t directory, const std::string& key) {
   std::string name = EscapeName(key);
   uint32_t folder = nodes_.Find(directory, name, true);
   if (folder != kNoNode && nodes_[folder].present != 0) name = EscapeNameForCollision(key);
-  if (name.empty() || name.size() > kMaxNameBytes) {
-    ++names_not_shown_;
-    return kNoNode;
-  }
+  if (name.empty() || name.size() > kMaxNameBytes) return kNoNode;
   auto node = AddNodeLocked(directory, name, NodeKind::kFile);
-  if (!node.ok()) {
-    ++names_not_shown_;
-    return kNoNode;
-  }
-  return *node;
+  return node.ok() ? *node : kNoNode;
 }
 
 void SecretGate::ApplyListingLocked(uint32_t directory, const std::vector<protocol::Entry>& entries) {
   std::set<uint32_t> shown;
+  uint32_t not_shown = 0;
   for (const protocol::Entry& entry : entries) {  // folders first: where a key has the same name, the folder has it
     if (entry.kind != protocol::EntryKind::kFolder) continue;
     std::string name = EscapeName(entry.name);
     auto node = name.size() <= kMaxNameBytes ? AddNodeLocked(directory, name, NodeKind::kDirectory)
                                              : Result<uint32_t>(Error(ErrorKind::kTooLarge, ""));
     if (!node.ok()) {
-      ++names_not_shown_;
+      ++not_shown;
       continue;
     }
     nodes_[*node].present = 1;
@@ -76,13 +76,17 @@ void SecretGate::ApplyListingLocked(uint32_t directory, const std::vector<protoc
   for (const protocol::Entry& entry : entries) {
     if (entry.kind != protocol::EntryKind::kKey) continue;
     uint32_t node = KeyNodeLocked(directory, entry.name);
-    if (node == kNoNode) continue;
+    if (node == kNoNode) {
+      ++not_shown;
+      continue;
+    }
     nodes_[node].present = 1;
     shown.insert(node);
   }
   for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
     if (!nodes_.IsDirectory(child) && nodes_[child].present != 0 && !shown.contains(child)) RemoveLocked(child);
   }
+  nodes_[directory].not_shown = not_shown;
   nodes_[directory].listed = 1;
 }
 
@@ -103,18 +107,21 @@ Result<uint32_t> SecretGate::StageFieldLocked(uint32_t directory, const protocol
   version.node = node;
   version.publication = publication;
   version.changed = loop_.WallNow();
-  version.flags = field.too_large ? kVersionTooLarge : 0;
-  version.mac = versions_.MacOf(field.value);
+  bool too_large = field.too_large || field.value.size() > limits_.value_bytes;
+  version.flags = too_large ? kVersionTooLarge : 0;
+  const SecretBuffer nothing;
+  const SecretBuffer& bytes = too_large ? nothing : field.value;
+  version.mac = versions_.MacOf(bytes);
   uint32_t current = versions_.CurrentSlot(node);
   bool equal = record.version != 0 && std::equal(version.mac.begin(), version.mac.end(), record.mac) &&
-               (current == kNoSlot || versions_.TooLarge(current) == field.too_large);
+               (current == kNoSlot || versions_.TooLarge(current) == too_large);
   if (equal && current != kNoSlot) {
     nodes_[node].present = 1;
     return node;
   }
   version.number = equal ? record.version.load() : record.version + 1;
   if (equal) version.changed = WallTime(Duration(record.changed_ns));
-  LEASEFS_ASSIGN_OR_RETURN(slot, versions_.Stage(version, field.value));
+  LEASEFS_ASSIGN_OR_RETURN(slot, versions_.Stage(version, bytes));
   staged.push_back(slot);
   return node;
 }
@@ -174,7 +181,7 @@ void SecretGate::OnPublished(const std::string& backend, protocol::Published fra
       std::move(asking.begin(), asking.end(), std::back_inserter(waiters));
     }
   }
-  Resume(std::move(waiters), failure);
+  Resume(waiters, failure);
 }
 
 void SecretGate::OnUnchanged(const std::string& backend, const protocol::Unchanged& frame) {
@@ -188,12 +195,13 @@ void SecretGate::OnUnchanged(const std::string& backend, const protocol::Unchang
       std::move(asking.begin(), asking.end(), std::back_inserter(waiters));
     }
   }
-  Resume(std::move(waiters), std::nullopt);
+  Resume(waiters, std::nullopt);
 }
 
 void SecretGate::OnFailed(const std::string& backend, const protocol::Failed& frame) {
   bool names = frame.what == protocol::Failed::What::kDirectory;
-  Error error(frame.kind, frame.message);
+  Error error = ErrorOf(frame);
+  bool empty_listing = names && frame.kind == ErrorKind::kNotFound;  // of a tree's root the directory stays, empty
   std::vector<Waiter> waiters;
   {
     MutexLock lock(mutex_);
@@ -201,16 +209,16 @@ void SecretGate::OnFailed(const std::string& backend, const protocol::Failed& fr
       auto& failures = names ? listing_failures_ : failures_;
       if (failures.size() >= kMaxFailures) failures.erase(failures.begin());
       failures.insert_or_assign(directory, Failure{error, frame.retry_at});
-      // An answer, not an outage: what is held goes at once (S17). Of a tree's root the directory stays, empty.
-      bool outage =
-          frame.kind == ErrorKind::kUnreachable || frame.kind == ErrorKind::kRemote || frame.kind == ErrorKind::kLocked;
-      if (frame.kind == ErrorKind::kNotFound && names) ApplyListingLocked(directory, {});
+      if (empty_listing) {
+        failures.erase(directory);
+        ApplyListingLocked(directory, {});
+      }
       if (frame.kind == ErrorKind::kNotFound && !names) {
         WithdrawLocked(directory);
         for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
           if (!nodes_.IsDirectory(child)) RemoveLocked(child);
         }
-      } else if (!outage && !names) {
+      } else if (!IsOutage(error.kind()) && !names) {  // an answer: what is held goes at once (S17)
         WithdrawLocked(directory);
       }
       ForgetFreedLocked();
@@ -218,8 +226,7 @@ void SecretGate::OnFailed(const std::string& backend, const protocol::Failed& fr
       std::move(asking.begin(), asking.end(), std::back_inserter(waiters));
     }
   }
-  bool empty_listing = names && frame.kind == ErrorKind::kNotFound;
-  Resume(std::move(waiters), empty_listing ? std::nullopt : std::optional<Error>(error));
+  Resume(waiters, empty_listing ? std::nullopt : std::optional<Error>(error));
 }
 
 void SecretGate::OnEntries(const std::string& backend, protocol::Entries frame) {
@@ -240,7 +247,7 @@ void SecretGate::OnEntries(const std::string& backend, protocol::Entries frame) 
     link->partial_listings.erase(frame.directory);
     ForgetFreedLocked();
   }
-  Resume(std::move(waiters), std::nullopt);
+  Resume(waiters, std::nullopt);
 }
 
 void SecretGate::OnEntryChanged(const std::string& backend, const protocol::EntryChanged& frame) {
@@ -248,6 +255,7 @@ void SecretGate::OnEntryChanged(const std::string& backend, const protocol::Entr
   std::string name = EscapeName(frame.entry.name);
   bool folder = frame.entry.kind == protocol::EntryKind::kFolder;
   for (uint32_t directory : trees_.DirectoriesFor(backend, frame.directory)) {
+    listing_failures_.erase(directory);
     if (nodes_[directory].listed == 0) continue;
     uint32_t other = nodes_.Find(directory, name, !folder);
     uint32_t evading = nodes_.Find(directory, EscapeNameForCollision(frame.entry.name), false);
@@ -264,7 +272,7 @@ void SecretGate::OnEntryChanged(const std::string& backend, const protocol::Entr
     if (node.ok()) {
       nodes_[*node].present = 1;
     } else {
-      ++names_not_shown_;
+      ++nodes_[directory].not_shown;
     }
   }
   ForgetFreedLocked();
@@ -275,7 +283,7 @@ void SecretGate::OnChanged(const std::string& backend, const protocol::Changed& 
   Link* link = FindLinkLocked(backend);
   if (link == nullptr) return;
   for (uint32_t directory : trees_.DirectoriesFor(backend, frame.secret)) {
-    nodes_[directory].fresh_until_ns = 0;
+    ExpireLocked(directory);
     failures_.erase(directory);
   }
   link->record.generation = std::max<uint64_t>(link->record.generation, frame.generation);
@@ -286,12 +294,24 @@ void SecretGate::ForgetEverythingLocked(const std::string& backend) {
     const Tree* tree = trees_.Of(node);
     if (tree == nullptr || tree->options.backend != backend || !nodes_.IsDirectory(node)) continue;
     nodes_[node].listed = 0;
-    nodes_[node].fresh_until_ns = 0;
+    ExpireLocked(node);
   }
-  std::erase_if(failures_, [&](const auto& item) REQUIRES(mutex_) {
+  auto of_backend = [&](const auto& item) REQUIRES(mutex_) {
     const Tree* tree = trees_.Of(item.first);
     return tree != nullptr && tree->options.backend == backend;
-  });
+  };
+  std::erase_if(failures_, of_backend);
+  std::erase_if(listing_failures_, of_backend);
+}
+
+// It is back: nobody need wait for the end of a back-off. Its answers stay.
+void SecretGate::ForgetOutagesLocked(const std::string& backend) {
+  auto outage = [&](const auto& item) REQUIRES(mutex_) {
+    const Tree* tree = trees_.Of(item.first);
+    return tree != nullptr && tree->options.backend == backend && IsOutage(item.second.error.kind());
+  };
+  std::erase_if(failures_, outage);
+  std::erase_if(listing_failures_, outage);
 }
 
 void SecretGate::OnWelcome(const std::string& backend, const protocol::Welcome& frame) {
@@ -303,6 +323,7 @@ void SecretGate::OnWelcome(const std::string& backend, const protocol::Welcome& 
     link->since = loop_.Now();
     link->health = protocol::HealthState::kUp;
     link->message.clear();
+    ForgetOutagesLocked(backend);
   }
   if (frame.everything_changed) {
     ForgetEverythingLocked(backend);
@@ -315,7 +336,10 @@ void SecretGate::OnHealth(const std::string& backend, const protocol::Health& fr
   MutexLock lock(mutex_);
   Link* link = FindLinkLocked(backend);
   if (link == nullptr) return;
-  if (link->health != frame.state) link->since = loop_.Now();
+  if (link->health != frame.state) {
+    link->since = loop_.Now();
+    if (frame.state == protocol::HealthState::kUp) ForgetOutagesLocked(backend);
+  }
   link->health = frame.state;
   link->message = frame.message;
   link->record.generation = std::max<uint64_t>(link->record.generation, frame.generation);

@@ -21,6 +21,7 @@ GateReport SecretGate::Report() const {
     TreeReport& row = report.trees[place.at(tree)];
     if (nodes_.IsDirectory(node)) {
       ++row.directories;
+      report.names_not_shown += nodes_[node].not_shown;
     } else {
       ++row.files;
       row.held += versions_.CurrentSlot(node) != kNoSlot ? 1 : 0;
@@ -38,7 +39,6 @@ GateReport SecretGate::Report() const {
   report.waiting = waits_.waiting();
   report.handles = handles_.count();
   report.names = nodes_.count();
-  report.names_not_shown = names_not_shown_;
   report.sealed_bytes = versions_.sealed_bytes();
   return report;
 }

@@ -16,6 +16,16 @@
 
 namespace leasefs {
 
+// A value that is superseded faster than it arrives is served in the end.
+inline constexpr int kMaxWaits = 8;
+
+// What the source fails with is either an answer about the secret, after which nothing of it is held any more, or an
+// outage, which takes nothing away (S17).
+inline bool IsOutage(ErrorKind kind) {
+  return kind == ErrorKind::kUnreachable || kind == ErrorKind::kRemote || kind == ErrorKind::kLocked ||
+         kind == ErrorKind::kLoginRefused;
+}
+
 // One operation on its way: it may be run several times, before and after it waited.
 struct GateAttempt {
   explicit GateAttempt(const Request& the_request) : request(the_request) {}

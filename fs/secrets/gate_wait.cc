@@ -61,14 +61,31 @@ void SecretGate::RequestPumpLocked() {
 
 bool SecretGate::HoldsAllLocked(uint32_t directory) const {
   for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
-    if (!nodes_.IsDirectory(child) && nodes_[child].present != 0 && versions_.CurrentSlot(child) == kNoSlot)
-      return false;
+    if (nodes_.IsDirectory(child) || nodes_[child].present == 0) continue;
+    uint32_t slot = versions_.CurrentSlot(child);
+    if (slot == kNoSlot || versions_.TooLarge(slot)) return false;
   }
   return true;
 }
 
+// Tells what is not held any more, unless it was asked for again meanwhile.
+void SecretGate::SendIdle() {
+  std::vector<std::pair<Link*, std::string>> idle;
+  {
+    MutexLock lock(mutex_);
+    for (uint32_t directory : std::exchange(idle_, {})) {
+      const Tree* tree = trees_.Of(directory);
+      Link* link = tree == nullptr ? nullptr : FindLinkLocked(tree->options.backend);
+      bool wanted = SecretVersionLocked(directory) != 0 || waits_.IsAsked(directory, Question::kValue);
+      if (link != nullptr && !wanted) idle.emplace_back(link, trees_.BackendPath(directory));
+    }
+  }
+  for (auto& [link, path] : idle) link->link.Send(protocol::Idle{path});
+}
+
 // Asks what nobody asked yet, and sees to the nearest deadline.
 void SecretGate::Pump() {
+  SendIdle();
   struct Send {
     Link* link;
     std::string path;
@@ -124,7 +141,7 @@ void SecretGate::OnDeadline() {
   deadline_armed_ = kNever;
   deadline_timer_ = Loop::kNoTimer;
   ArmDeadline(next);
-  Resume(std::move(expired), Error(ErrorKind::kUnreachable, "the backend did not answer within the deadline"));
+  Resume(expired, Error(ErrorKind::kUnreachable, "the backend did not answer within the deadline"));
 }
 
 void SecretGate::Interrupt(uint64_t unique) {
@@ -136,14 +153,13 @@ void SecretGate::Interrupt(uint64_t unique) {
   if (waiter) waiter->resume(Error(ErrorKind::kInterrupted, "the caller was signalled"));
 }
 
-void SecretGate::Resume(std::vector<Waiter> waiters, const std::optional<Error>& failure) {
-  for (Waiter& waiter : waiters) waiter.resume(failure);
+void SecretGate::Resume(const std::vector<Waiter>& waiters, const std::optional<Error>& failure) {
+  for (const Waiter& waiter : waiters) waiter.resume(failure);
 }
 
 // Wipes what nobody reads, and lets go of values that were not opened within `keep` of their tree.
 void SecretGate::Sweep() {
   cache_.Sweep(loop_.Now());
-  std::vector<std::pair<Link*, std::string>> idle;
   {
     MutexLock lock(mutex_);
     for (auto it = last_opened_.begin(); it != last_opened_.end();) {
@@ -153,16 +169,11 @@ void SecretGate::Sweep() {
         ++it;
         continue;
       }
-      if (tree != nullptr && SecretVersionLocked(it->first) != 0) {
-        Link* link = FindLinkLocked(tree->options.backend);
-        if (link != nullptr) idle.emplace_back(link, trees_.BackendPath(it->first));
-        WithdrawLocked(it->first);
-      }
+      if (tree != nullptr && SecretVersionLocked(it->first) != 0) LetGoLocked(it->first);
       it = last_opened_.erase(it);
     }
     ForgetFreedLocked();
   }
-  for (auto& [link, path] : idle) link->link.Send(protocol::Idle{path});
   sweep_timer_ = loop_.After(kSweepInterval, [this] { Sweep(); });
 }
 
@@ -170,8 +181,8 @@ void SecretGate::Refresh(const std::string& path, Reply<uint64_t> done) {
   auto left = std::make_shared<uint64_t>(0);
   auto asked = std::make_shared<uint64_t>(0);
   auto first_error = std::make_shared<std::optional<Error>>();
-  auto finished = [left, asked, first_error, done](std::optional<Error> failure) {
-    if (failure && !*first_error) *first_error = std::move(failure);
+  auto finished = [left, asked, first_error, done = std::move(done)](const std::optional<Error>& failure) {
+    if (failure && !*first_error) *first_error = failure;
     if (--*left > 0) return;
     if (*first_error) {
       done(**first_error);

@@ -62,7 +62,9 @@ Status SecretGate::Configure(const Config& config, uint64_t generation) {
   ForgetFreedLocked();
   failures_.clear();
   listing_failures_.clear();
+  bool other_value_limit = !trees_before.empty() && limits_.value_bytes != config.limits.value_bytes;
   limits_ = config.limits;
+  if (other_value_limit) ApplyValueLimitLocked();
   audit_required_ = config.audit.required;
   policy_ = std::make_shared<const Policy>(config.rules, generation);
   rule_sets_.assign(nodes_.count(), 0);

@@ -89,12 +89,16 @@ class SecretGate : public Gate, private BackendSink {
   Step OpenLocked(Attempt& attempt, NodeId id, int flags, Reply<Opened>& done, Result<Opened>& result) REQUIRES(mutex_);
   Result<Opened> ServeLocked(const Attempt& attempt, NodeId id, const Tree& tree, const Decision& decision,
                              AuditEvent::Source source) REQUIRES(mutex_);
-  // The end of every open: nothing is handed out, and nothing refused, that the audit does not have (S23).
+  // The end of every open: nothing is handed out, and nothing refused, that the audit does not have. What it cannot
+  // have fails as such, unless audit.required = false (S23).
   Result<Opened> ConcludeLocked(const Attempt& attempt, NodeId id, const Decision& decision, AuditEvent::Source source,
                                 Result<Opened> result) REQUIRES(mutex_);
+  AuditEvent OpenEventLocked(const Attempt& attempt, NodeId id, const Decision& decision, AuditEvent::Source source,
+                             const Result<Opened>& result) const REQUIRES(mutex_);
+  Status RecordOpenLocked(const Request& request, const AuditEvent& event) REQUIRES(mutex_);
   // Without the lock, for a slot that is pinned.
   Result<SecretBuffer> UnsealPinned(uint32_t slot) const LEASEFS_TSA(no_thread_safety_analysis);
-  void TryAccess(Attempt attempt, NodeId id, int mask, Reply<Done> done);
+  void TryAccess(Attempt attempt, NodeId id, int mask, const Reply<Done>& done);
   Step AccessLocked(const Attempt& attempt, NodeId id, int mask, Status& result) REQUIRES(mutex_);
   Decision DecideLocked(const Attempt& attempt, RuleSetId rules) const REQUIRES(mutex_);
   void LoadGroups(Attempt& attempt) const;
@@ -102,6 +106,10 @@ class SecretGate : public Gate, private BackendSink {
   // What is not there may only be not known yet: the directory whose names must be asked for before it is certain
   // whether the node (or, with `names_below`, a name in it) is there.
   std::optional<uint32_t> UnsureLocked(uint32_t node, bool names_below) const REQUIRES(mutex_);
+  // Asked a moment ago, in vain, and not to be asked again yet: the attempt goes on with that failure.
+  void RecallFailureLocked(Attempt& attempt, const std::optional<uint32_t>& unsure) const REQUIRES(mutex_);
+  // A predecessor had answered this very request with ESTALE already: the mark is for the thread's next one.
+  bool SentBackLocked(const Request& request) const REQUIRES(mutex_);
   // Whether the thread comes back after ESTALE, to this node or to what has its name now. Removes its mark.
   std::optional<ReopenMarks::Mark> TakeMarkLocked(const Request& request, uint32_t node) REQUIRES(mutex_);
   // It is gone, but its name is there as something else: the kernel should look it up again. Sends a thread back once.
@@ -112,8 +120,11 @@ class SecretGate : public Gate, private BackendSink {
   void TryGetAttributes(Attempt attempt, NodeId id, uint64_t handle, Reply<Attributes> done);
   Step AttributesLocked(Attempt& attempt, NodeId id, uint64_t handle, Reply<Attributes>& done,
                         Result<Attributes>& result) REQUIRES(mutex_);
+  Step FileAttributesLocked(Attempt& attempt, NodeId id, Result<Attributes>& result, std::function<void(Attempt)> again)
+      REQUIRES(mutex_);
   void TryOpenDirectory(Attempt attempt, NodeId id, Reply<Done> done);
   Step OpenDirectoryLocked(Attempt& attempt, NodeId id, Reply<Done>& done, Status& result) REQUIRES(mutex_);
+  // `cacheable`: the kernel may keep the name, and the attributes for as long as the value is fresh.
   Attributes Describe(NodeId id, uint64_t size, bool cacheable) const REQUIRES(mutex_);
   // False: a hidden tree does not show this node to the caller, whose groups have been read (S22).
   bool VisibleLocked(const Attempt& attempt, uint32_t node) const REQUIRES(mutex_);
@@ -135,11 +146,12 @@ class SecretGate : public Gate, private BackendSink {
   void RunSteps(Attempt& attempt, const Reply<T>& done, Run run) EXCLUDES(mutex_);
   void RequestPumpLocked() REQUIRES(mutex_);
   void Pump();
+  void SendIdle();
   void OnDeadline();
   void ArmDeadline(BootTime deadline);
   bool HoldsAllLocked(uint32_t directory) const REQUIRES(mutex_);
   void Sweep();
-  static void Resume(std::vector<Waiter> waiters, const std::optional<Error>& failure);
+  static void Resume(const std::vector<Waiter>& waiters, const std::optional<Error>& failure);
 
   void OnWelcome(const std::string& backend, const protocol::Welcome& frame) override;
   void OnEntries(const std::string& backend, protocol::Entries frame) override;
@@ -155,12 +167,17 @@ class SecretGate : public Gate, private BackendSink {
   Result<uint32_t> StageFieldLocked(uint32_t directory, const protocol::Field& field, uint64_t publication,
                                     std::vector<uint32_t>& staged) REQUIRES(mutex_);
   bool MakeRoomLocked(uint64_t bytes) REQUIRES(mutex_);
+  uint64_t FreeableLocked(uint32_t directory) const REQUIRES(mutex_);
+  void ApplyValueLimitLocked() REQUIRES(mutex_);
   void SetFreshnessLocked(uint32_t directory, const protocol::Freshness& freshness) REQUIRES(mutex_);
   void ApplyListingLocked(uint32_t directory, const std::vector<protocol::Entry>& entries) REQUIRES(mutex_);
   Result<uint32_t> AddNodeLocked(uint32_t parent, std::string_view name, NodeKind kind) REQUIRES(mutex_);
   uint32_t KeyNodeLocked(uint32_t directory, const std::string& key) REQUIRES(mutex_);
   void RemoveLocked(uint32_t node) REQUIRES(mutex_);         // the node and all below it are gone
   void WithdrawLocked(uint32_t directory) REQUIRES(mutex_);  // its values are not held any more; names stay
+  void LetGoLocked(uint32_t directory) REQUIRES(mutex_);     // the same, and its backend is told
+  void ExpireLocked(uint32_t directory) REQUIRES(mutex_);    // the next open asks, and so does the next stat
+  void ForgetOutagesLocked(const std::string& backend) REQUIRES(mutex_);
   void ForgetEverythingLocked(const std::string& backend) REQUIRES(mutex_);
   void ForgetFreedLocked() REQUIRES(mutex_);
   uint64_t SecretVersionLocked(uint32_t directory) const REQUIRES(mutex_);
@@ -188,7 +205,7 @@ class SecretGate : public Gate, private BackendSink {
   std::unordered_map<uint32_t, Failure> failures_ GUARDED_BY(mutex_);      // by directory: the last answer was an error
   std::unordered_map<uint32_t, Failure> listing_failures_ GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<Link>> links_ GUARDED_BY(mutex_);
-  uint64_t names_not_shown_ GUARDED_BY(mutex_) = 0;
+  std::vector<uint32_t> idle_ GUARDED_BY(mutex_);  // let go of; their backends are not told yet
   bool pump_posted_ GUARDED_BY(mutex_) = false;
   uint64_t next_internal_ GUARDED_BY(mutex_) = uint64_t{1} << 62;  // uniques of the gate's own waiters
   Loop::TimerId deadline_timer_ = Loop::kNoTimer;                  // loop-only

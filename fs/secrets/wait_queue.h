@@ -52,6 +52,7 @@ class WaitQueue {
   BootTime NextDeadline() const { return deadlines_.empty() ? kNever : deadlines_.begin()->first; }
   // Questions that nobody was asked yet. The caller asks, and says so by MarkAsked.
   std::vector<Asked> Unasked() const;
+  bool IsAsked(uint32_t directory, Question question) const { return flights_.contains({directory, question}); }
   void MarkAsked(uint32_t directory, Question question);
   // The backend that was asked is gone: the questions must be asked again.
   void ForgetAsked(const std::function<bool(uint32_t directory)>& matches);

@@ -1,4 +1,5 @@
 // What survives a kill of fs: names, versions, handles, marks; and a publication is all or nothing.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include "fs/base/sim_loop.h"
@@ -26,6 +27,15 @@ class GateTakeoverTest : public testing::Test {
     mount_.Restart();
     mount_.Connect("local", server_);
   }
+
+  // One OPEN as the kernel sends it, or sends it again to a successor.
+  Result<Opened> OpenOnce(uint64_t unique, NodeId id, bool replay, const Caller& caller = kAlice) {
+    std::optional<Result<Opened>> result;
+    Request request{unique, caller, loop_.Now(), replay};
+    mount_.gate().Open(request, id, O_RDONLY, [&](Result<Opened> opened) { result = std::move(opened); });
+    return std::move(*result);
+  }
+  static constexpr uint64_t kUnique = uint64_t{1} << 40;
 
   SimLoop loop_{1};
   MapBackend backend_;
@@ -95,6 +105,50 @@ TEST_F(GateTakeoverTest, AChangeMissedWhileAwayIsSeen) {
   EXPECT_EQ(mount_.OpenNow("web/tls/key.pem", kAlice).bytes, "CHANGED");
   EXPECT_EQ(mount_.OpenNow("web/tls/new.pem", kAlice).bytes, "NEW");
   EXPECT_EQ(mount_.OpenNow("web/more/k", kAlice).bytes, "v");
+}
+
+TEST_F(GateTakeoverTest, S8_AReplayedOpenThatWasAnsweredEstaleIsAnsweredSoAgain) {
+  NodeId placeholder{mount_.OpenNow("web/tls/key.pem", kAlice).inode.node, 0};
+  (void)mount_.TakeAudit();
+  EXPECT_EQ(OpenOnce(kUnique, placeholder, false).error().kind(), ErrorKind::kStale);
+  KillAndRestart();
+  EXPECT_EQ(OpenOnce(kUnique, placeholder, true).error().kind(), ErrorKind::kStale);
+  EXPECT_EQ(mount_.gate().Report().handles, 0u);
+  EXPECT_TRUE(mount_.TakeAudit().empty());
+  // The thread's own second OPEN, as through a bind mount.
+  Result<Opened> second = OpenOnce(kUnique + 2, placeholder, false);
+  ASSERT_TRUE(second.ok());
+  EXPECT_TRUE(second->direct);
+  KillAndRestart();
+  EXPECT_TRUE(OpenOnce(kUnique + 2, placeholder, true).ok());
+  EXPECT_EQ(mount_.gate().Report().handles, 1u);
+}
+
+TEST_F(GateTakeoverTest, S23_ARecordOfThePredecessorCountsOnlyIfItSaysWhatIsAnswered) {
+  NodeId inode = mount_.OpenNow("web/tls/key.pem", kAlice).inode;
+  (void)mount_.TakeAudit();
+  EXPECT_TRUE(OpenOnce(kUnique, inode, false).ok());
+  EXPECT_TRUE(OpenOnce(kUnique, inode, true).ok());
+  EXPECT_EQ(mount_.TakeAudit().size(), 1u);
+  ASSERT_TRUE(mount_.Reload(SimConfig({SimTree("web", "web")}, {})).ok());
+  EXPECT_EQ(OpenOnce(kUnique, inode, true).error().kind(), ErrorKind::kDenied);
+  auto events = mount_.TakeAudit();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].error, EACCES);
+}
+
+TEST_F(GateTakeoverTest, S23_AnOpenForWhichThereIsNoHandleIsRecordedAsFailed) {
+  NodeId inode = mount_.OpenNow("web/tls/key.pem", kAlice).inode;
+  (void)mount_.TakeAudit();
+  uint64_t unique = kUnique;
+  std::optional<Error> failure;
+  for (; !failure && unique < kUnique + 2 * uint64_t{kMaxHandles} + 4; unique += 2) {
+    if (unique % 4096 == 0) (void)mount_.TakeAudit();
+    Result<Opened> opened = OpenOnce(unique, inode, false);
+    if (!opened.ok()) failure = opened.error();
+  }
+  ASSERT_TRUE(failure);
+  EXPECT_NE(mount_.TakeAudit().back().error, 0);
 }
 
 TEST_F(GateTakeoverTest, WhileTheBackendIsAwayKnownValuesAreServedAtOnce) {

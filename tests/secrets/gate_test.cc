@@ -73,6 +73,53 @@ TEST_F(GateTest, S6_StatByWhoMayOpenShowsTheTrueSizeBeforeTheFirstOpen) {
   EXPECT_EQ(backend_.reads(), 1u);
 }
 
+TEST_F(GateTest, S2_StatAfterAChangeShowsTheNewSizeWithoutAnOpen) {
+  SimRead read = mount_.OpenNow("web/tls/key.pem", kAlice);
+  EXPECT_GT(mount_.StatNow("web/tls/key.pem", kAlice)->attribute_timeout, Duration::zero());
+  size_t told = mount_.invalidated().size();
+  backend_.Put("web/tls", {{"cert.pem", "CERT"}, {"key.pem", "A LONGER KEY"}});
+  loop_.RunFor(std::chrono::seconds(1));
+  std::vector<NodeId> invalidated(mount_.invalidated().begin() + static_cast<long>(told), mount_.invalidated().end());
+  EXPECT_THAT(invalidated, testing::Contains(read.inode));
+  // For who may not open it the kernel keeps nothing, since it is not certain.
+  EXPECT_EQ(mount_.StatNow("web/tls/key.pem", kBob)->attribute_timeout, Duration::zero());
+  EXPECT_EQ(mount_.StatNow("web/tls/key.pem", kAlice)->size, 12u);
+  EXPECT_EQ(mount_.OpenNow("web/tls/key.pem", kAlice).bytes, "A LONGER KEY");
+}
+
+TEST_F(GateTest, S2_StatDuringAnOutageShowsWhatAnOpenWouldAndIsNotKept) {
+  EXPECT_FALSE(mount_.OpenNow("web/tls/key.pem", kAlice).error);
+  backend_.Put("web/tls", {{"key.pem", "A LONGER KEY"}});
+  loop_.RunFor(std::chrono::seconds(1));
+  backend_.SetOutage(ErrorKind::kUnreachable);
+  Attributes attributes = *mount_.StatNow("web/tls/key.pem", kAlice);
+  EXPECT_EQ(attributes.size, mount_.OpenNow("web/tls/key.pem", kAlice).bytes.size());
+  EXPECT_EQ(attributes.attribute_timeout, Duration::zero());
+}
+
+// The kernel's fstat names the inode and no handle.
+TEST_F(GateTest, S8_AnOpenDescriptorKeepsItsSizeAlsoWhenTheSecretIsRemoved) {
+  auto fstat = [&](const SimRead& open) {
+    std::optional<Result<Attributes>> result;
+    Request request{uint64_t{1} << 40, kBob};
+    mount_.gate().GetAttributes(request, open.inode, 0, [&](Result<Attributes> found) { result = std::move(found); });
+    return std::move(*result);
+  };
+  SimRead open = mount_.OpenNow("web/tls/key.pem", kAlice, true);
+  backend_.Put("web/tls", {{"key.pem", "A LONGER KEY"}});
+  loop_.RunFor(std::chrono::seconds(1));
+  EXPECT_EQ(fstat(open)->size, 3u);
+  EXPECT_FALSE(mount_.OpenNow("web/tls/key.pem", kAlice).error);
+  EXPECT_EQ(fstat(open)->size, 3u);
+  EXPECT_EQ(fstat(open)->attribute_timeout, Duration::zero());
+  backend_.Put("web/tls", {});
+  loop_.RunFor(std::chrono::seconds(1));
+  EXPECT_EQ(KindOf(mount_.OpenNow("web/tls/key.pem", kAlice)), ErrorKind::kNotFound);
+  EXPECT_EQ(fstat(open)->size, 3u);
+  mount_.Close(open);
+  EXPECT_EQ(fstat(open).error().kind(), ErrorKind::kNotFound);
+}
+
 TEST_F(GateTest, S8_TheFirstOpenEndsOnTheInodeOfTheVersion) {
   SimRead read = mount_.OpenNow("web/tls/key.pem", kAlice);
   EXPECT_EQ(read.inode.version, 1u);
@@ -218,6 +265,8 @@ TEST_F(GateTest, S23_AFullRingDeniesAtOnce) {
   mount_.OpenNow("web/tls/key.pem", kAlice);
   loop_.RunFor(std::chrono::seconds(1));  // nobody takes the record: it has waited for longer than 250 ms
   EXPECT_EQ(KindOf(mount_.OpenNow("web/tls/key.pem", kAlice)), ErrorKind::kInternal);
+  EXPECT_EQ(KindOf(mount_.OpenNow("web/tls/key.pem", kBob)), ErrorKind::kInternal);  // no refusal without a record
+  EXPECT_EQ(mount_.gate().Report().handles, 0u);
   (void)mount_.TakeAudit();
   EXPECT_EQ(mount_.OpenNow("web/tls/key.pem", kAlice).bytes, "KEY");
 }

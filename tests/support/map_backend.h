@@ -33,6 +33,8 @@ class MapBackend : public Backend {
   uint64_t answered_reads() const { return answered_reads_; }  // with a version
   uint64_t lists() const { return lists_; }
 
+  void TellHealth(protocol::HealthState state) { events_.on_health(state, ""); }
+
   void SetEvents(Events events) override { events_ = std::move(events); }
   void List(const std::string& directory, ListReply done) override;
   void Read(const std::string& secret, ReadReply done) override;
