@@ -100,7 +100,7 @@ Result<Opened> SecretGate::ServeLocked(const Attempt& attempt, NodeId id, const 
     ++state_.header().counters.reopened;
     return Error(ErrorKind::kStale, "");
   }
-  last_opened_[nodes_[id.node].parent] = loop_.Now();
+  held_.NoteOpened(nodes_[id.node].parent, loop_.Now());
   return ConcludeLocked(attempt, id, decision, source, Opened{request.unique, !current || !tree.options.page_cache});
 }
 
@@ -191,7 +191,7 @@ void SecretGate::Abandon(uint64_t handle) {
 void SecretGate::Release(uint64_t handle) {
   MutexLock lock(mutex_);
   handles_.Remove(handle);
-  ForgetFreedLocked();
+  held_.ForgetFreed();
 }
 
 Result<SecretBuffer> SecretGate::UnsealPinned(uint32_t slot) const {
@@ -221,10 +221,7 @@ Result<Slice> SecretGate::Read(uint64_t handle, NodeId id, uint64_t offset, size
 }
 
 void SecretGate::Access(const Request& request, NodeId id, int mask, Reply<Done> done) {
-  TryAccess(Attempt(request), id, mask, done);
-}
-
-void SecretGate::TryAccess(Attempt attempt, NodeId id, int mask, const Reply<Done>& done) {
+  Attempt attempt(request);
   RunSteps<Done>(attempt, done,
                  [&](Status& result) REQUIRES(mutex_) { return AccessLocked(attempt, id, mask, result); });
 }

@@ -71,7 +71,7 @@ void SecretGate::ApplyListingLocked(uint32_t directory, const std::vector<protoc
     shown.insert(*node);
   }
   for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
-    if (nodes_.IsDirectory(child) && nodes_[child].present != 0 && !shown.contains(child)) RemoveLocked(child);
+    if (nodes_.IsDirectory(child) && nodes_[child].present != 0 && !shown.contains(child)) held_.Remove(child);
   }
   for (const protocol::Entry& entry : entries) {
     if (entry.kind != protocol::EntryKind::kKey) continue;
@@ -84,7 +84,7 @@ void SecretGate::ApplyListingLocked(uint32_t directory, const std::vector<protoc
     shown.insert(node);
   }
   for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
-    if (!nodes_.IsDirectory(child) && nodes_[child].present != 0 && !shown.contains(child)) RemoveLocked(child);
+    if (!nodes_.IsDirectory(child) && nodes_[child].present != 0 && !shown.contains(child)) held_.Remove(child);
   }
   nodes_[directory].not_shown = not_shown;
   nodes_[directory].listed = 1;
@@ -129,7 +129,9 @@ Result<uint32_t> SecretGate::StageFieldLocked(uint32_t directory, const protocol
 Status SecretGate::PublishLocked(uint32_t directory, const protocol::Published& frame) {
   uint64_t bytes = 0;
   for (const protocol::Field& field : frame.fields) bytes += field.value.size() + AeadKey::kOverhead;
-  if (!MakeRoomLocked(bytes)) {
+  bool room = held_.MakeRoom(bytes, limits_.memory_bytes);
+  if (held_.has_idle()) RequestPumpLocked();
+  if (!room) {
     return Error(ErrorKind::kNoMemory, "the values that are held have reached limits.memory");
   }
   NodeRecord& record = nodes_[directory];
@@ -160,9 +162,9 @@ Status SecretGate::PublishLocked(uint32_t directory, const protocol::Published& 
     if (superseded.version != 0 && superseded.version != nodes_[node].version) notifier_.InvalidateInode(superseded);
   }
   SetFreshnessLocked(directory, frame.freshness);
-  last_opened_.try_emplace(directory, loop_.Now());
+  held_.NotePublished(directory, loop_.Now());
   failures_.erase(directory);
-  ForgetFreedLocked();
+  held_.ForgetFreed();
   ++state_.header().counters.publications;
   return Ok();
 }
@@ -214,14 +216,14 @@ void SecretGate::OnFailed(const std::string& backend, const protocol::Failed& fr
         ApplyListingLocked(directory, {});
       }
       if (frame.kind == ErrorKind::kNotFound && !names) {
-        WithdrawLocked(directory);
+        held_.Withdraw(directory);
         for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
-          if (!nodes_.IsDirectory(child)) RemoveLocked(child);
+          if (!nodes_.IsDirectory(child)) held_.Remove(child);
         }
       } else if (!IsOutage(error.kind()) && !names) {  // an answer: what is held goes at once (S17)
-        WithdrawLocked(directory);
+        held_.Withdraw(directory);
       }
-      ForgetFreedLocked();
+      held_.ForgetFreed();
       auto asking = waits_.TakeAll(directory, names ? Question::kNames : Question::kValue);
       std::move(asking.begin(), asking.end(), std::back_inserter(waiters));
     }
@@ -245,7 +247,7 @@ void SecretGate::OnEntries(const std::string& backend, protocol::Entries frame) 
       std::move(asking.begin(), asking.end(), std::back_inserter(waiters));
     }
     link->partial_listings.erase(frame.directory);
-    ForgetFreedLocked();
+    held_.ForgetFreed();
   }
   Resume(waiters, std::nullopt);
 }
@@ -265,7 +267,7 @@ void SecretGate::OnEntryChanged(const std::string& backend, const protocol::Entr
     }
     if (!frame.present) {
       uint32_t node = nodes_.Find(directory, name, folder);
-      if (node != kNoNode && nodes_[node].present != 0) RemoveLocked(node);
+      if (node != kNoNode && nodes_[node].present != 0) held_.Remove(node);
       continue;
     }
     auto node = AddNodeLocked(directory, name, folder ? NodeKind::kDirectory : NodeKind::kFile);
@@ -275,7 +277,7 @@ void SecretGate::OnEntryChanged(const std::string& backend, const protocol::Entr
       ++nodes_[directory].not_shown;
     }
   }
-  ForgetFreedLocked();
+  held_.ForgetFreed();
 }
 
 void SecretGate::OnChanged(const std::string& backend, const protocol::Changed& frame) {
@@ -283,7 +285,7 @@ void SecretGate::OnChanged(const std::string& backend, const protocol::Changed& 
   Link* link = FindLinkLocked(backend);
   if (link == nullptr) return;
   for (uint32_t directory : trees_.DirectoriesFor(backend, frame.secret)) {
-    ExpireLocked(directory);
+    held_.Expire(directory);
     failures_.erase(directory);
   }
   link->record.generation = std::max<uint64_t>(link->record.generation, frame.generation);
@@ -294,7 +296,7 @@ void SecretGate::ForgetEverythingLocked(const std::string& backend) {
     const Tree* tree = trees_.Of(node);
     if (tree == nullptr || tree->options.backend != backend || !nodes_.IsDirectory(node)) continue;
     nodes_[node].listed = 0;
-    ExpireLocked(node);
+    held_.Expire(node);
   }
   auto of_backend = [&](const auto& item) REQUIRES(mutex_) {
     const Tree* tree = trees_.Of(item.first);

@@ -1,5 +1,5 @@
-// What the gate keeps on the heap about an operation on its way, an answer that failed and a backend. Guarded by the
-// gate's lock.
+// What the gate is made of, and what it keeps on the heap about an operation on its way, an answer that failed and a
+// backend. Guarded by the gate's lock.
 #pragma once
 
 #include <map>
@@ -8,13 +8,32 @@
 #include <utility>
 #include <vector>
 
+#include "fs/audit/audit_ring.h"
+#include "fs/base/loop.h"
 #include "fs/base/result.h"
+#include "fs/base/secret_buffer.h"
 #include "fs/base/time.h"
+#include "fs/caller/caller.h"
 #include "fs/secrets/backend_link.h"
 #include "fs/secrets/gate.h"
 #include "fs/secrets/state_layout.h"
+#include "fs/secrets/state_memory.h"
 
 namespace leasefs {
+
+// What a gate is made of. All of it outlives the gate.
+struct GateParts {
+  Loop& loop;
+  StateMemory state;              // new, or what a predecessor left
+  const SecretBuffer& state_key;  // kKeyBytes; the same as the predecessor's
+  AuditRing& audit;
+  const GroupReader& groups;
+  Notifier& notifier;
+};
+
+// What one run of an operation under the lock came to.
+enum class GateStep : uint8_t { kFinished, kNeedGroups, kWaiting };
+enum class GateReadiness : uint8_t { kFresh, kStale, kMissing, kFailed };
 
 // A value that is superseded faster than it arrives is served in the end.
 inline constexpr int kMaxWaits = 8;

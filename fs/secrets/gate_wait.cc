@@ -59,21 +59,12 @@ void SecretGate::RequestPumpLocked() {
   });
 }
 
-bool SecretGate::HoldsAllLocked(uint32_t directory) const {
-  for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
-    if (nodes_.IsDirectory(child) || nodes_[child].present == 0) continue;
-    uint32_t slot = versions_.CurrentSlot(child);
-    if (slot == kNoSlot || versions_.TooLarge(slot)) return false;
-  }
-  return true;
-}
-
 // Tells what is not held any more, unless it was asked for again meanwhile.
 void SecretGate::SendIdle() {
   std::vector<std::pair<Link*, std::string>> idle;
   {
     MutexLock lock(mutex_);
-    for (uint32_t directory : std::exchange(idle_, {})) {
+    for (uint32_t directory : held_.TakeIdle()) {
       const Tree* tree = trees_.Of(directory);
       Link* link = tree == nullptr ? nullptr : FindLinkLocked(tree->options.backend);
       bool wanted = SecretVersionLocked(directory) != 0 || waits_.IsAsked(directory, Question::kValue);
@@ -104,7 +95,7 @@ void SecretGate::Pump() {
       if (link == nullptr || !link->connected) continue;
       waits_.MarkAsked(asked.directory, asked.question);
       // A version of which not all bytes are held is as good as none.
-      bool held = SecretVersionLocked(asked.directory) != 0 && HoldsAllLocked(asked.directory);
+      bool held = SecretVersionLocked(asked.directory) != 0 && held_.HoldsAll(asked.directory);
       sends.push_back({link, trees_.BackendPath(asked.directory), asked.question, asked.refresh,
                        held ? SecretVersionLocked(asked.directory) : 0});
     }
@@ -162,17 +153,11 @@ void SecretGate::Sweep() {
   cache_.Sweep(loop_.Now());
   {
     MutexLock lock(mutex_);
-    for (auto it = last_opened_.begin(); it != last_opened_.end();) {
-      const Tree* tree = trees_.Of(it->first);
-      Duration keep = tree == nullptr ? Duration::zero() : std::chrono::duration_cast<Duration>(tree->options.keep);
-      if (loop_.Now() - it->second <= keep) {
-        ++it;
-        continue;
-      }
-      if (tree != nullptr && SecretVersionLocked(it->first) != 0) LetGoLocked(it->first);
-      it = last_opened_.erase(it);
-    }
-    ForgetFreedLocked();
+    held_.LetGoUnused(loop_.Now(), [&](uint32_t directory) REQUIRES(mutex_) {
+      const Tree* tree = trees_.Of(directory);
+      return tree == nullptr ? Duration::zero() : std::chrono::duration_cast<Duration>(tree->options.keep);
+    });
+    if (held_.has_idle()) RequestPumpLocked();
   }
   sweep_timer_ = loop_.After(kSweepInterval, [this] { Sweep(); });
 }

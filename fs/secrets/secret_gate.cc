@@ -23,6 +23,7 @@ SecretGate::SecretGate(const Parts& parts)
       state_(parts.state),
       nodes_(parts.state),
       versions_(parts.state, nodes_, parts.loop.random(), parts.state_key),
+      held_(nodes_, versions_, cache_, notifier_),
       handles_(parts.state, versions_),
       marks_(parts.state),
       trees_(nodes_),
@@ -31,7 +32,7 @@ SecretGate::SecretGate(const Parts& parts)
   versions_.FinishRecovery();
   (void)versions_.TakeFreed();
   for (uint32_t node = 0; node < nodes_.count(); ++node) {
-    if (nodes_.IsDirectory(node) && SecretVersionLocked(node) != 0) last_opened_[node] = loop_.Now();
+    if (nodes_.IsDirectory(node) && SecretVersionLocked(node) != 0) held_.NoteOpened(node, loop_.Now());
   }
 }
 
@@ -54,17 +55,17 @@ Status SecretGate::Configure(const Config& config, uint64_t generation) {
   std::shared_ptr<const Policy> policy_before = policy_;
 
   LEASEFS_ASSIGN_OR_RETURN(change, trees_.Configure(config.trees));
-  for (uint32_t node : change.gone) RemoveLocked(node);
+  for (uint32_t node : change.gone) held_.Remove(node);
   for (uint32_t root : change.changed) {  // it shows another place now: nothing that was known holds
-    RemoveLocked(root);
+    held_.Remove(root);
     nodes_[root].present = 1;
   }
-  ForgetFreedLocked();
+  held_.ForgetFreed();
   failures_.clear();
   listing_failures_.clear();
   bool other_value_limit = !trees_before.empty() && limits_.value_bytes != config.limits.value_bytes;
   limits_ = config.limits;
-  if (other_value_limit) ApplyValueLimitLocked();
+  if (other_value_limit) held_.ApplyValueLimit(limits_.value_bytes);
   audit_required_ = config.audit.required;
   policy_ = std::make_shared<const Policy>(config.rules, generation);
   rule_sets_.assign(nodes_.count(), 0);

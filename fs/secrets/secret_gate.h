@@ -6,8 +6,7 @@
 // loop-only, the rest is for any thread.
 //
 // gate_open.cc: open, read, release, access · gate_names.cc: lookup, directories, attributes · gate_wait.cc: waiting,
-// deadlines, questions · gate_publish.cc: answers of backends · gate_hold.cc: what is held · gate_report.cc: what the
-// gate tells of itself
+// deadlines, questions · gate_publish.cc: answers of backends · gate_report.cc: what the gate tells of itself
 #pragma once
 
 #include <memory>
@@ -20,6 +19,7 @@
 #include "fs/secrets/gate_report.h"
 #include "fs/secrets/gate_state.h"
 #include "fs/secrets/handle_table.h"
+#include "fs/secrets/held_values.h"
 #include "fs/secrets/tree_map.h"
 #include "fs/secrets/value_cache.h"
 #include "fs/secrets/version_table.h"
@@ -29,14 +29,7 @@ namespace leasefs {
 
 class SecretGate : public Gate, private BackendSink {
  public:
-  struct Parts {
-    Loop& loop;
-    StateMemory state;              // new, or what a predecessor left
-    const SecretBuffer& state_key;  // kKeyBytes; the same as the predecessor's
-    AuditRing& audit;
-    const GroupReader& groups;
-    Notifier& notifier;
-  };
+  using Parts = GateParts;
   // `generation` counts the configurations of this mount. kNoMemory: limits.names is too small for the trees.
   static Result<std::unique_ptr<SecretGate>> Create(const Parts& parts, const Config& config, uint64_t generation);
   ~SecretGate() override;
@@ -77,9 +70,8 @@ class SecretGate : public Gate, private BackendSink {
   using Attempt = GateAttempt;
   using Failure = GateFailure;
   using Link = GateLink;
-  // What one run of an operation under the lock came to.
-  enum class Step : uint8_t { kFinished, kNeedGroups, kWaiting };
-  enum class Readiness : uint8_t { kFresh, kStale, kMissing, kFailed };
+  using Step = GateStep;
+  using Readiness = GateReadiness;
 
   explicit SecretGate(const Parts& parts);
   void InvalidateChangedOwnershipLocked(const Policy& before, const std::vector<TreeOptions>& trees_before)
@@ -98,7 +90,6 @@ class SecretGate : public Gate, private BackendSink {
   Status RecordOpenLocked(const Request& request, const AuditEvent& event) REQUIRES(mutex_);
   // Without the lock, for a slot that is pinned.
   Result<SecretBuffer> UnsealPinned(uint32_t slot) const LEASEFS_TSA(no_thread_safety_analysis);
-  void TryAccess(Attempt attempt, NodeId id, int mask, const Reply<Done>& done);
   Step AccessLocked(const Attempt& attempt, NodeId id, int mask, Status& result) REQUIRES(mutex_);
   Decision DecideLocked(const Attempt& attempt, RuleSetId rules) const REQUIRES(mutex_);
   void LoadGroups(Attempt& attempt) const;
@@ -149,7 +140,6 @@ class SecretGate : public Gate, private BackendSink {
   void SendIdle();
   void OnDeadline();
   void ArmDeadline(BootTime deadline);
-  bool HoldsAllLocked(uint32_t directory) const REQUIRES(mutex_);
   void Sweep();
   static void Resume(const std::vector<Waiter>& waiters, const std::optional<Error>& failure);
 
@@ -166,20 +156,12 @@ class SecretGate : public Gate, private BackendSink {
   Status PublishLocked(uint32_t directory, const protocol::Published& frame) REQUIRES(mutex_);
   Result<uint32_t> StageFieldLocked(uint32_t directory, const protocol::Field& field, uint64_t publication,
                                     std::vector<uint32_t>& staged) REQUIRES(mutex_);
-  bool MakeRoomLocked(uint64_t bytes) REQUIRES(mutex_);
-  uint64_t FreeableLocked(uint32_t directory) const REQUIRES(mutex_);
-  void ApplyValueLimitLocked() REQUIRES(mutex_);
   void SetFreshnessLocked(uint32_t directory, const protocol::Freshness& freshness) REQUIRES(mutex_);
   void ApplyListingLocked(uint32_t directory, const std::vector<protocol::Entry>& entries) REQUIRES(mutex_);
   Result<uint32_t> AddNodeLocked(uint32_t parent, std::string_view name, NodeKind kind) REQUIRES(mutex_);
   uint32_t KeyNodeLocked(uint32_t directory, const std::string& key) REQUIRES(mutex_);
-  void RemoveLocked(uint32_t node) REQUIRES(mutex_);         // the node and all below it are gone
-  void WithdrawLocked(uint32_t directory) REQUIRES(mutex_);  // its values are not held any more; names stay
-  void LetGoLocked(uint32_t directory) REQUIRES(mutex_);     // the same, and its backend is told
-  void ExpireLocked(uint32_t directory) REQUIRES(mutex_);    // the next open asks, and so does the next stat
   void ForgetOutagesLocked(const std::string& backend) REQUIRES(mutex_);
   void ForgetEverythingLocked(const std::string& backend) REQUIRES(mutex_);
-  void ForgetFreedLocked() REQUIRES(mutex_);
   uint64_t SecretVersionLocked(uint32_t directory) const REQUIRES(mutex_);
   Link* FindLinkLocked(const std::string& backend) const REQUIRES(mutex_);
 
@@ -193,6 +175,7 @@ class SecretGate : public Gate, private BackendSink {
   StateMemory state_;
   NodeTable nodes_ GUARDED_BY(mutex_);
   VersionTable versions_ GUARDED_BY(mutex_);
+  HeldValues held_ GUARDED_BY(mutex_);
   HandleTable handles_ GUARDED_BY(mutex_);
   ReopenMarks marks_ GUARDED_BY(mutex_);
   TreeMap trees_ GUARDED_BY(mutex_);
@@ -201,11 +184,9 @@ class SecretGate : public Gate, private BackendSink {
   bool audit_required_ GUARDED_BY(mutex_) = true;
   std::shared_ptr<const Policy> policy_ GUARDED_BY(mutex_);
   mutable std::vector<uint32_t> rule_sets_ GUARDED_BY(mutex_);  // by node: RuleSetId + 1 of this generation, 0 unknown
-  std::unordered_map<uint32_t, BootTime> last_opened_ GUARDED_BY(mutex_);  // by directory
-  std::unordered_map<uint32_t, Failure> failures_ GUARDED_BY(mutex_);      // by directory: the last answer was an error
+  std::unordered_map<uint32_t, Failure> failures_ GUARDED_BY(mutex_);  // by directory: the last answer was an error
   std::unordered_map<uint32_t, Failure> listing_failures_ GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<Link>> links_ GUARDED_BY(mutex_);
-  std::vector<uint32_t> idle_ GUARDED_BY(mutex_);  // let go of; their backends are not told yet
   bool pump_posted_ GUARDED_BY(mutex_) = false;
   uint64_t next_internal_ GUARDED_BY(mutex_) = uint64_t{1} << 62;  // uniques of the gate's own waiters
   Loop::TimerId deadline_timer_ = Loop::kNoTimer;                  // loop-only

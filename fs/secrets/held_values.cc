@@ -1,15 +1,23 @@
-// What is held, and how it is let go of.
-#include <algorithm>
+#include "fs/secrets/held_values.h"
 
-#include "fs/secrets/secret_gate.h"
+#include <algorithm>
 
 namespace leasefs {
 
-void SecretGate::ForgetFreedLocked() {
+void HeldValues::ForgetFreed() {
   for (uint32_t slot : versions_.TakeFreed()) cache_.Forget(slot);
 }
 
-void SecretGate::WithdrawLocked(uint32_t directory) {
+bool HeldValues::HoldsAll(uint32_t directory) const {
+  for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
+    if (nodes_.IsDirectory(child) || nodes_[child].present == 0) continue;
+    uint32_t slot = versions_.CurrentSlot(child);
+    if (slot == kNoSlot || versions_.TooLarge(slot)) return false;
+  }
+  return true;
+}
+
+void HeldValues::Withdraw(uint32_t directory) {
   NodeRecord& record = nodes_[directory];
   record.secret_version[record.publication & 1] = 0;
   record.fresh_until_ns = 0;
@@ -20,7 +28,7 @@ void SecretGate::WithdrawLocked(uint32_t directory) {
   }
 }
 
-void SecretGate::ExpireLocked(uint32_t directory) {
+void HeldValues::Expire(uint32_t directory) {
   nodes_[directory].fresh_until_ns = 0;
   for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
     if (!nodes_.IsDirectory(child) && versions_.CurrentSlot(child) != kNoSlot)
@@ -28,7 +36,7 @@ void SecretGate::ExpireLocked(uint32_t directory) {
   }
 }
 
-void SecretGate::RemoveLocked(uint32_t node) {
+void HeldValues::Remove(uint32_t node) {
   std::vector<uint32_t> stack{node};
   while (!stack.empty()) {
     uint32_t next = stack.back();
@@ -48,23 +56,34 @@ void SecretGate::RemoveLocked(uint32_t node) {
   }
 }
 
-void SecretGate::LetGoLocked(uint32_t directory) {
-  WithdrawLocked(directory);
+void HeldValues::LetGo(uint32_t directory) {
+  Withdraw(directory);
   idle_.push_back(directory);
-  RequestPumpLocked();
 }
 
-// What is larger is not shown any more, and of what was too large it is not known any more whether it is.
-void SecretGate::ApplyValueLimitLocked() {
+void HeldValues::LetGoUnused(BootTime now, const std::function<Duration(uint32_t directory)>& keep) {
+  for (auto it = last_opened_.begin(); it != last_opened_.end();) {
+    if (now - it->second <= keep(it->first)) {
+      ++it;
+      continue;
+    }
+    const NodeRecord& record = nodes_[it->first];
+    if (record.secret_version[record.publication & 1] != 0) LetGo(it->first);
+    it = last_opened_.erase(it);
+  }
+  ForgetFreed();
+}
+
+void HeldValues::ApplyValueLimit(uint64_t limit) {
   for (uint32_t node = 0; node < nodes_.count(); ++node) {
     uint32_t slot = nodes_.IsDirectory(node) ? kNoSlot : versions_.CurrentSlot(node);
     if (slot == kNoSlot) continue;
-    if (versions_.TooLarge(slot) || versions_[slot].size > limits_.value_bytes) WithdrawLocked(nodes_[node].parent);
+    if (versions_.TooLarge(slot) || versions_[slot].size > limit) Withdraw(nodes_[node].parent);
   }
-  ForgetFreedLocked();
+  ForgetFreed();
 }
 
-uint64_t SecretGate::FreeableLocked(uint32_t directory) const {
+uint64_t HeldValues::Freeable(uint32_t directory) const {
   uint64_t bytes = 0;
   for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
     uint32_t slot = nodes_.IsDirectory(child) ? kNoSlot : versions_.CurrentSlot(child);
@@ -73,15 +92,12 @@ uint64_t SecretGate::FreeableLocked(uint32_t directory) const {
   return bytes;
 }
 
-// Lets go of values that were not opened for longest until `bytes` fit below limits.memory. Those that are being read
-// stay; when they alone leave too little room, nothing is let go of in vain.
-bool SecretGate::MakeRoomLocked(uint64_t bytes) {
-  uint64_t limit = limits_.memory_bytes;
+bool HeldValues::MakeRoom(uint64_t bytes, uint64_t limit) {
   if (versions_.sealed_bytes() + bytes <= limit) return true;
   std::vector<std::pair<BootTime, uint32_t>> oldest;
   uint64_t freeable = 0;
   for (const auto& [directory, opened] : last_opened_) {
-    uint64_t held = FreeableLocked(directory);
+    uint64_t held = Freeable(directory);
     freeable += held;
     if (held > 0) oldest.emplace_back(opened, directory);
   }
@@ -90,7 +106,7 @@ bool SecretGate::MakeRoomLocked(uint64_t bytes) {
   uint64_t goal = limit - std::min(limit, bytes + limit / 8);  // some more, so that the next one need not search again
   for (const auto& [opened, directory] : oldest) {
     if (versions_.sealed_bytes() <= goal) break;
-    LetGoLocked(directory);
+    LetGo(directory);
     last_opened_.erase(directory);
   }
   return versions_.sealed_bytes() + bytes <= limit;
