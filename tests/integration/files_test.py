@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """S1 to S4, S6: what a file on the mount is to programs that know nothing of it."""
 
+import concurrent.futures
 import errno
 import fcntl
 import mmap
@@ -109,6 +110,62 @@ class Bytes(DaemonTest):
                          b"rsync me")
         self.daemon.put("web/o", k=b"not for bob")
         self.assertEqual(as_user(BOB, lambda: os.stat(self.path("web/o/k")).st_size), 0)
+
+
+    def test_s2_s6_stat_shows_the_size_of_a_change_without_an_open(self):
+        file = self.path("web/v/text")
+        for number in range(20):
+            self.daemon.put("web/v", text=b"short")
+            self.assertEqual(read_as(ALICE, file), b"short")
+            longer = b"longer than it was before " * (number + 1)
+            self.daemon.put("web/v", text=longer)
+            self.assertEqual(as_user(ALICE, lambda: os.stat(file).st_size), len(longer))
+            self.assertEqual(as_user(ALICE, lambda: os.stat(file).st_size), len(longer))
+            self.assertEqual(run_as(ALICE, "sh", "-c", 'head -c "$(stat -c %s "$1")" "$1"', "sh", file), longer)
+
+    def test_s8_an_open_descriptor_keeps_its_size_and_can_be_mapped_also_after_rm(self):
+        file = self.path("web/v/text")
+
+        def child():
+            fd = os.open(file, os.O_RDONLY)
+            os.write(opened, b"x")
+            os.read(go_on, 1)
+            assert os.fstat(fd).st_size == len(VALUES["text"]), os.fstat(fd).st_size
+            assert os.lseek(fd, 0, os.SEEK_END) == len(VALUES["text"])
+            with mmap.mmap(fd, 0, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ) as view:
+                return view[:] == VALUES["text"]
+
+        for change in ("put", "rm"):
+            with self.subTest(change):
+                (ready, opened), (go_on, tell) = os.pipe(), os.pipe()
+                with concurrent.futures.ThreadPoolExecutor() as pool:
+                    reader = pool.submit(as_user, ALICE, child)
+                    os.read(ready, 1)
+                    if change == "put":
+                        self.daemon.put("web/v", text=b"another and longer value" * 3)
+                        self.assertEqual(read_as(ALICE, file), b"another and longer value" * 3)
+                        self.assertEqual(as_user(ALICE, lambda: os.stat(file).st_size), 72)
+                    else:
+                        self.daemon.cli("rm", "--yes", "web/v")
+                        self.assertEqual(errno_as(ALICE, file), errno.ENOENT)
+                    os.write(tell, b"x")
+                    self.assertTrue(reader.result(20))
+                for fd in (ready, opened, go_on, tell):
+                    os.close(fd)
+                self.daemon.put("web/v", **VALUES)
+
+    def test_s25_a_limit_that_is_raised_or_lowered_holds_for_what_is_held(self):
+        self.daemon.stop()
+        self.daemon.write_config(extra='[limits]\nvalue = "2MiB"\n')
+        self.daemon.start()
+        big = b"y" * (MIB + 1)
+        self.daemon.cli("put", "web/big", "k=-", input=big)
+        file = self.path("web/big/k")
+        self.assertEqual(read_as(ALICE, file), big)
+        for limit, expected in (("1MiB", errno.EFBIG), ("2MiB", 0), ("1MiB", errno.EFBIG)):
+            self.daemon.write_config(extra=f'[limits]\nvalue = "{limit}"\n')
+            self.assertEqual(self.daemon.reload().returncode, 0)
+            harness.wait_for(f"the limit {limit}", lambda expected=expected: errno_as(ALICE, file) == expected, 2)
 
 
 class Changes(DaemonTest):
