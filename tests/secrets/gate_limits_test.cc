@@ -78,6 +78,15 @@ TEST_F(GateLimitsTest, ALimitThatWasRaisedOrLoweredHoldsForWhatIsHeld) {
   EXPECT_EQ(*mount_.ReadAgain(open), std::string(150, 'l'));
 }
 
+TEST_F(GateLimitsTest, AnOpenBetweenTheTwoHalvesOfAReloadDoesNotKeepTheOldLimit) {
+  SetValueLimit(100);
+  backend_.Put("web/v", {{"large", std::string(150, 'l')}});
+  ASSERT_TRUE(mount_.Reload(ConfigFor(200)).ok());
+  EXPECT_EQ(KindOf(mount_.OpenNow("web/v/large", kAlice)), ErrorKind::kTooLarge);
+  SetValueLimit(200);
+  EXPECT_EQ(mount_.OpenNow("web/v/large", kAlice).bytes, std::string(150, 'l'));
+}
+
 TEST_F(GateLimitsTest, ABackendThatHasNotHeardOfTheLimitYetCannotBreakIt) {
   ASSERT_TRUE(mount_.Reload(ConfigFor(100)).ok());
   backend_.Put("web/v", {{"large", std::string(150, 'l')}});
