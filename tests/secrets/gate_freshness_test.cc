@@ -51,6 +51,16 @@ TEST_F(GateFreshnessTest, S17_WithinTtlNothingIsAskedAndAfterItTheNextOpenSeesAC
   EXPECT_EQ(Bytes(), "NEW");
 }
 
+TEST_F(GateFreshnessTest, S2_TheKernelKeepsASizeForAsLongAsTheValueIsFresh) {
+  EXPECT_EQ(Bytes(), "KEY");
+  Attributes fresh = *mount_.StatNow("web/tls/key.pem", kAlice);
+  EXPECT_GT(fresh.attribute_timeout, Duration::zero());
+  EXPECT_LE(fresh.attribute_timeout, kTtl + kTtl / 5);
+  backend_.Put("web/tls", {{"key.pem", "LONGER"}});
+  loop_.RunFor(fresh.attribute_timeout);
+  EXPECT_EQ(mount_.StatNow("web/tls/key.pem", kAlice)->size, 6u);
+}
+
 TEST_F(GateFreshnessTest, S17_AnOutageLeavesTheLastValueForMaxStaleAndNoLonger) {
   EXPECT_EQ(Bytes(), "KEY");
   for (ErrorKind outage : {ErrorKind::kUnreachable, ErrorKind::kRemote, ErrorKind::kLocked}) {
