@@ -190,8 +190,8 @@ struct Record {
   std::string path;   // backend path
   uint64_t version = 0;
   uint32_t uid = 0, gid = 0, pid = 0;
-  ErrorKind outcome{};
-  bool allowed = true;
+  ErrorKind outcome{};  // why, if not allowed
+  bool allowed = true;  // false: refused, or allowed by the record before it and failed
   SecretBuffer Encode() const;
   static Result<Record> Decode(std::span<const std::byte> payload);
 };

@@ -35,6 +35,7 @@ struct Call {
   AdminRequest request;
   const VerbSpec& spec;
   PeerReply reply;
+  protocol::Record record;
 };
 using CallPointer = std::shared_ptr<Call>;
 
@@ -65,6 +66,12 @@ protocol::Record RecordOf(const Call& call) {
   return record;
 }
 
+// What takes many turns of the loop: the copying of a backup, or the end of a rekey. One at a time.
+struct Job {
+  CallPointer call;
+  std::unique_ptr<StoreCopy> copy;  // null: a rekey
+};
+
 }  // namespace
 
 struct AdminServer::Impl : std::enable_shared_from_this<AdminServer::Impl> {
@@ -75,7 +82,12 @@ struct AdminServer::Impl : std::enable_shared_from_this<AdminServer::Impl> {
   Status Admit(const Call& call);
   void Record(const CallPointer& call);
   void Perform(const CallPointer& call);
-  Status StartBackup(const CallPointer& call);
+  void Fail(const Call& call, Error error);
+  std::string CopyPath() const;
+  Status StartJob(const CallPointer& call);
+  void GoOnLater();
+  void GoOn();
+  Status StartSending(const CallPointer& call);
   void SendBackup(const CallPointer& call, const std::shared_ptr<UniqueFd>& copy);
   void LogGarbage(const PeerCredentials& peer, const std::string& what);
 
@@ -86,6 +98,7 @@ struct AdminServer::Impl : std::enable_shared_from_this<AdminServer::Impl> {
   BootTime next_unlock{};
   BootTime next_log{};
   uint64_t not_logged = 0;
+  std::unique_ptr<Job> job;
   std::unique_ptr<PeerServer> peers;
 };
 
@@ -96,7 +109,8 @@ void AdminServer::Impl::OnRequest(const PeerCredentials& peer, uint16_t type, st
                                      : Error(ErrorKind::kInvalid, StrCat("a frame of type ", type));
   if (!request.ok()) return LogGarbage(peer, request.error().message());  // unanswered, so its connection is closed
   Verb verb = request->verb;
-  auto call = std::make_shared<Call>(Call{peer, std::move(*request), store_admin::SpecOf(verb), std::move(reply)});
+  auto call = std::make_shared<Call>(Call{peer, std::move(*request), store_admin::SpecOf(verb), std::move(reply), {}});
+  call->record = RecordOf(*call);
   Status admitted = Admit(*call);
   if (!admitted.ok()) return Refuse(*call, std::move(admitted).error());
   if (!call->spec.recorded || (!options.audit_required && !fs.connected())) return Perform(call);
@@ -105,7 +119,7 @@ void AdminServer::Impl::OnRequest(const PeerCredentials& peer, uint16_t type, st
 
 Status AdminServer::Impl::Admit(const Call& call) {
   if (call.spec.right == Right::kReveal && !call.peer.IsRoot()) {
-    protocol::Record refusal = RecordOf(call);
+    protocol::Record refusal = call.record;
     refusal.allowed = false;
     refusal.outcome = ErrorKind::kDenied;
     fs.RecordAct(std::move(refusal), kRecordTimeout, [](bool) {});
@@ -119,8 +133,20 @@ Status AdminServer::Impl::Admit(const Call& call) {
   return Ok();
 }
 
+// What was allowed and recorded has not been done: the audit gets a second record, which says why.
+void AdminServer::Impl::Fail(const Call& call, Error error) {
+  if (call.spec.recorded) {
+    protocol::Record record = call.record;
+    record.allowed = false;
+    record.outcome = error.kind();
+    fs.RecordAct(std::move(record), kRecordTimeout, [](bool) {});
+  }
+  Refuse(call, std::move(error));
+}
+
 void AdminServer::Impl::Record(const CallPointer& call) {
-  fs.RecordAct(RecordOf(*call), kRecordTimeout, [weak = weak_from_this(), call](bool recorded) {
+  protocol::Record record = call->record;
+  fs.RecordAct(std::move(record), kRecordTimeout, [weak = weak_from_this(), call](bool recorded) {
     auto self = weak.lock();
     if (!self || !call->reply.connected()) return;  // whoever asked does not wait for it any more: nothing has changed
     if (recorded || !self->options.audit_required) return self->Perform(call);
@@ -130,16 +156,20 @@ void AdminServer::Impl::Record(const CallPointer& call) {
 }
 
 void AdminServer::Impl::Perform(const CallPointer& call) {
-  if (call->spec.needs_store && !backend.is_open()) return Refuse(*call, backend.why_closed());
-  if (call->spec.act == nullptr) {
-    Status started = StartBackup(call);
-    if (!started.ok()) Refuse(*call, std::move(started).error());
-    return;
+  if (call->spec.needs_store && !backend.is_open()) return Fail(*call, backend.why_closed());
+  const bool takes_turns = call->spec.act == nullptr;
+  if (job && (takes_turns || call->spec.verb == Verb::kRekey)) {
+    return Fail(*call, Error(ErrorKind::kBusy, StrCat("a ", job->copy ? "backup" : "rekey",
+                                                      " is under way: try again when it has ended")));
+  }
+  if (takes_turns) {
+    Status started = StartJob(call);
+    return started.ok() ? GoOnLater() : Fail(*call, std::move(started).error());
   }
   Result<AdminReply> result = call->spec.act(backend, call->request, call->peer.uid);
   if (call->spec.verb == Verb::kUnlock) next_unlock = loop.Now() + kUnlockPause;
   call->request = {};  // keys and values are not kept while the reply waits
-  if (!result.ok()) return Refuse(*call, std::move(result).error());
+  if (!result.ok()) return Fail(*call, std::move(result).error());
   if (!call->spec.changes) return Answer(*call, *result);
   auto reply = std::make_shared<AdminReply>(std::move(*result));
   fs.WhenApplied(kAppliedTimeout, [call, reply](bool applied) {
@@ -148,12 +178,43 @@ void AdminServer::Impl::Perform(const CallPointer& call) {
   });
 }
 
-// A consistent copy beside the store, which loses its name at once and is then sent as fast as the peer takes it.
-Status AdminServer::Impl::StartBackup(const CallPointer& call) {
-  std::string path = backend.path() + ".backup";
-  if (unlink(path.c_str()) != 0 && errno != ENOENT)
-    return ErrnoError(StrCat("removing the unfinished backup ", path), errno);
-  LEASEFS_RETURN_IF_ERROR(backend.store()->Backup(path));
+std::string AdminServer::Impl::CopyPath() const {
+  return backend.path() + ".backup";
+}
+
+Status AdminServer::Impl::StartJob(const CallPointer& call) {
+  if (call->spec.verb != Verb::kBackup) {
+    job = std::make_unique<Job>(Job{call, nullptr});
+    return Ok();
+  }
+  LEASEFS_ASSIGN_OR_RETURN(copy, backend.store()->BeginCopy(CopyPath()));
+  job = std::make_unique<Job>(Job{call, std::move(copy)});
+  return Ok();
+}
+
+// A turn of the loop for each slice, so that readers, the keeper and other peers are answered in between.
+void AdminServer::Impl::GoOnLater() {
+  loop.After(Duration(0), [weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->GoOn();
+  });
+}
+
+void AdminServer::Impl::GoOn() {
+  // Nobody waits for the copy any more. A rekey that has begun goes on: half of it is no state to stay in.
+  if (job->copy && !job->call->reply.connected()) return job.reset();
+  Result<bool> done = job->copy ? job->copy->Step() : backend.store()->FinishRekeySome();
+  if (done.ok() && !*done) return GoOnLater();
+  std::unique_ptr<Job> ended = std::move(job);
+  if (!done.ok()) return Fail(*ended->call, std::move(done).error());
+  if (!ended->copy) return Answer(*ended->call, AdminReply());
+  ended->copy.reset();  // closes the file
+  Status sending = StartSending(ended->call);
+  if (!sending.ok()) Fail(*ended->call, std::move(sending).error());
+}
+
+// The copy loses its name at once and is then sent as fast as the peer takes it.
+Status AdminServer::Impl::StartSending(const CallPointer& call) {
+  const std::string path = CopyPath();
   auto copy = std::make_shared<UniqueFd>(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   int open_error = errno;
   unlink(path.c_str());
@@ -165,7 +226,7 @@ Status AdminServer::Impl::StartBackup(const CallPointer& call) {
 void AdminServer::Impl::SendBackup(const CallPointer& call, const std::shared_ptr<UniqueFd>& copy) {
   SecretBuffer part(kBackupPart);
   ssize_t size = read(copy->get(), part.ExposeMutable().data(), part.size());
-  if (size < 0) return Refuse(*call, ErrnoError("reading the backup", errno));
+  if (size < 0) return Fail(*call, ErrnoError("reading the backup", errno));
   if (size == 0) return Answer(*call, AdminReply());
   part.Resize(static_cast<size_t>(size));
   call->reply.Send(store_admin::kDataFrame, std::move(part));
@@ -188,8 +249,9 @@ void AdminServer::Impl::LogGarbage(const PeerCredentials& peer, const std::strin
 
 Result<std::unique_ptr<AdminServer>> AdminServer::Create(FdLoop& loop, UniqueFd listener, StoreBackend& backend,
                                                          BackendServer& fs, AdminOptions options) {
-  unlink((backend.path() + ".backup").c_str());  // of a predecessor that died
   auto impl = std::make_shared<Impl>(loop, backend, fs, options);
+  for (const char* suffix : {"", "-wal", "-journal"})
+    unlink((impl->CopyPath() + suffix).c_str());  // a predecessor died
   PeerServer::Options peer_options;
   peer_options.group = options.group;
   peer_options.timeout = options.peer_timeout;

@@ -130,11 +130,6 @@ Result<AdminReply> Rekey(StoreBackend& backend, AdminRequest& request, uint32_t 
   return AdminReply();
 }
 
-Result<AdminReply> FinishRekey(StoreBackend& backend, AdminRequest& /*request*/, uint32_t /*author*/) {
-  LEASEFS_RETURN_IF_ERROR(backend.store()->FinishRekey());
-  return AdminReply();
-}
-
 Result<AdminReply> TellStatus(StoreBackend& backend, AdminRequest& /*request*/, uint32_t /*author*/) {
   AdminReply reply;
   reply.state = backend.StateText();
@@ -153,7 +148,7 @@ constexpr std::array kVerbs = {
     VerbSpec{Verb::kImport, "import", Right::kOperate, true, true, true, CheckPuts, Import},
     VerbSpec{Verb::kUnlock, "unlock", Right::kReveal, true, false, true, CheckKey, Unlock},
     VerbSpec{Verb::kRekey, "rekey", Right::kReveal, true, true, false, CheckKey, Rekey},
-    VerbSpec{Verb::kFinishRekey, "rekey-end", Right::kReveal, true, true, false, AcceptAnything, FinishRekey},
+    VerbSpec{Verb::kFinishRekey, "rekey-end", Right::kReveal, true, true, false, AcceptAnything, nullptr},
     VerbSpec{Verb::kBackup, "backup", Right::kReveal, true, true, false, AcceptAnything, nullptr},
     VerbSpec{Verb::kStatus, "status", Right::kObserve, false, false, false, AcceptAnything, TellStatus},
 };

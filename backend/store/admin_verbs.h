@@ -25,7 +25,7 @@ struct VerbSpec {
   bool changes;      // what fs shows: the reply waits for it
   // What is wrong with the request as such; nothing was done yet.
   Status (*check)(const AdminRequest& request);
-  // Does it. Null for kBackup, whose answer is a stream.
+  // Does it. Null for kBackup and kFinishRekey, which take many turns of the loop.
   Result<AdminReply> (*act)(StoreBackend& backend, AdminRequest& request, uint32_t author);
 };
 

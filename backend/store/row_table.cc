@@ -1,5 +1,7 @@
 #include "backend/store/row_table.h"
 
+#include <utility>
+
 #include "fs/base/strings.h"
 
 namespace leasefs::store {
@@ -110,21 +112,18 @@ Status RowTable::Delete(int64_t id) {
   return Ok();
 }
 
-Status RowTable::ForEach(const std::function<Status(const RowView&)>& visit) {
-  int64_t last = 0;
-  for (;;) {
-    LEASEFS_ASSIGN_OR_RETURN(found, scan_.Step());
-    if (!found) return Ok();
-    Result<RowView> row = Current(scan_);
-    Status status = row.ok() ? Ok() : Status(row.error());
-    if (status.ok() && row->id <= last) status = Damaged(row->id, "is out of order");
-    if (status.ok()) status = visit(*row);
-    if (!status.ok()) {
-      scan_.Reset();
-      return status;
-    }
-    last = row->id;
+Result<std::optional<RowView>> RowTable::Next() {
+  LEASEFS_ASSIGN_OR_RETURN(found, scan_.Step());
+  const int64_t before = std::exchange(last_, 0);
+  if (!found) return std::optional<RowView>();
+  Result<RowView> row = Current(scan_);
+  if (row.ok() && row->id <= before) row = Damaged(row->id, "is out of order");
+  if (!row.ok()) {
+    scan_.Reset();
+    return std::move(row).error();
   }
+  last_ = row->id;
+  return std::optional<RowView>(*row);
 }
 
 }  // namespace leasefs::store

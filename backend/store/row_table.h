@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -30,8 +30,9 @@ class RowTable {
   Status Insert(const RowView& row);
   Status Update(const RowView& row);
   Status Delete(int64_t id);
-  // Ids rise, or the tree is damaged. `visit` must not change the table.
-  Status ForEach(const std::function<Status(const RowView&)>& visit);
+  // The next row, which lives until the next call; nothing after the last one, and then the first one again. Ids rise,
+  // or the tree is damaged. The table must not be changed meanwhile.
+  Result<std::optional<RowView>> Next();
 
   Table table() const { return table_; }
   Error Damaged(int64_t id, std::string_view how) const;  // "damaged: row 7 of the secrets …"
@@ -44,6 +45,7 @@ class RowTable {
   bool has_head_ = false;
   Database* database_ = nullptr;
   Statement read_, insert_, update_, delete_, scan_;
+  int64_t last_ = 0;  // that Next gave
 };
 
 }  // namespace leasefs::store

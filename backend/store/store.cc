@@ -15,6 +15,10 @@
 // A removed secret leaves its row, with its numbers only, so that they go on when it is put again and ChangedSince can
 // tell of it; the oldest beyond kMaxRemoved are forgotten, and new paths begin above their numbers.
 //
+// After a rekey everything is sealed anew, in many changes: the slots give the new data key from the first of them on,
+// row 4 of meta has the old one, sealed under the new one, and rows sealed anew get new ids, so that every row's id
+// tells its key. The last change removes row 4.
+//
 // Every change is one transaction: written to the write-ahead log, synced, taken into the file, synced, and the log
 // emptied, all before the call returns. A crash leaves the state before or after it.
 #include "backend/store/store.h"
@@ -37,6 +41,7 @@ using store::StoreFile;
 using store::StoreIndex;
 
 constexpr size_t kMaxRemoved = 4096;
+constexpr size_t kResealSlice = size_t{1} << 20;
 
 Error NoSuchSecret(const std::string& path) {
   return {ErrorKind::kNotFound, StrCat("no secret ", Printable(path))};
@@ -61,8 +66,10 @@ class EmbeddedStore final : public Store {
   uint64_t generation() const override { return file_->state().generation(); }
   Result<std::vector<std::string>> ChangedSince(uint64_t generation) const override;
   Status Rekey(const StoreKey& new_key) override { return file_->AddKey(new_key); }
-  Status FinishRekey() override { return file_->SealAnew(index_); }
-  Status Backup(const std::string& path) const override;
+  Result<bool> FinishRekeySome() override;
+  Result<std::unique_ptr<StoreCopy>> BeginCopy(const std::string& path) override {
+    return file_->BeginCopy(path, settings_.vfs);
+  }
   void SetLimits(uint32_t keep_versions, uint64_t value_bytes) override {
     settings_.keep_versions = keep_versions;
     settings_.value_bytes = value_bytes;
@@ -95,10 +102,12 @@ class EmbeddedStore final : public Store {
                               std::vector<Change>& changes);
   Status RemoveOne(const std::string& path, std::vector<Change>& changes);
   Status ForgetOldest(std::vector<Change>& changes);
+  Status ResealSome(std::vector<Change>& changes);
 
   StoreSettings settings_;
   std::unique_ptr<StoreFile> file_;
   StoreIndex index_;
+  std::string reseal_at_;  // what is before it, is sealed anew
 };
 
 uint64_t EmbeddedStore::value_bytes() const {
@@ -278,9 +287,37 @@ Result<std::vector<std::string>> EmbeddedStore::ChangedSince(uint64_t generation
   return index_.ChangedAfter(generation);
 }
 
-Status EmbeddedStore::Backup(const std::string& path) const {
-  return store::MakeWhole(path,
-                          [&](const std::string& unfinished) { return file_->CopyTo(unfinished, settings_.vfs); });
+Status EmbeddedStore::ResealSome(std::vector<Change>& changes) {
+  size_t bytes = kResealSlice;
+  for (auto at = index_.all().lower_bound(reseal_at_); at != index_.all().end() && bytes > 0; ++at) {
+    const auto& [path, known] = *at;
+    if (!file_->SealedBefore(known)) continue;
+    StoreIndex::Secret secret = known;
+    LEASEFS_RETURN_IF_ERROR(file_->Reseal(path, secret, bytes));
+    changes.push_back({path, std::move(secret)});
+  }
+  return Ok();
+}
+
+Result<bool> EmbeddedStore::FinishRekeySome() {
+  if (!file_->resealing()) {
+    if (!file_->key_added()) return true;
+    LEASEFS_RETURN_IF_ERROR(file_->BeginReseal());
+    reseal_at_.clear();
+    return false;
+  }
+  std::optional<std::string> last;
+  LEASEFS_RETURN_IF_ERROR(Transact([&](std::vector<Change>& changes) {
+    Status status = ResealSome(changes);
+    if (!changes.empty()) last = changes.back().path;
+    return status;
+  }));
+  if (last) {
+    reseal_at_ = std::move(*last);  // perhaps only some of its versions
+    return false;
+  }
+  LEASEFS_RETURN_IF_ERROR(file_->EndReseal());
+  return !file_->key_added();
 }
 
 StoreFigures EmbeddedStore::figures() const {

@@ -52,6 +52,16 @@ struct StoreFigures {
   uint64_t secrets = 0, versions = 0, generation = 0, file_bytes = 0;
 };
 
+// A consistent copy in the making: sealed as the store is, opened by the same keys. The store goes on meanwhile; what
+// is changed before the last page was copied is in it. Gone before the store; a copy that is not whole goes with it.
+class StoreCopy {
+ public:
+  virtual ~StoreCopy() = default;
+  // A slice of the work: a MiB or so is copied, or read back. True: the copy is whole, and was checked in whole; it is
+  // not synced to the disk.
+  virtual Result<bool> Step() = 0;
+};
+
 class Store {
  public:
   // A new store at `path`, mode 0600, whole or not at all. kInvalid when there is something already: nothing is ever
@@ -99,13 +109,13 @@ class Store {
 
   // `new_key` opens the store too from now on. (A rekey that was not finished is forgotten.)
   virtual Status Rekey(const StoreKey& new_key) = 0;
-  // Seals everything anew under a new data key, in one transaction: only the key of the last Rekey opens the store from
-  // now on. No rekey under way: Ok. kInvalid: the store was opened with the old key after the Rekey, so that the new
-  // one may be lost.
-  virtual Status FinishRekey() = 0;
-  // A consistent copy at `path`, which must not exist. Sealed as the store is, opened by the same keys. The copy is
-  // checked in whole.
-  virtual Status Backup(const std::string& path) const = 0;
+  // Seals everything anew under a new data key, a slice with each call; true: all is done. From the first call on only
+  // the key of the last Rekey opens the store. Between calls the store is used as ever; after a restart the calls go
+  // on where they were. No rekey under way: true. kInvalid: the store was opened with the old key after the Rekey, so
+  // that the new one may be lost.
+  virtual Result<bool> FinishRekeySome() = 0;
+  // Begins a copy at `path`, in the place of an unfinished one that a crash has left there.
+  virtual Result<std::unique_ptr<StoreCopy>> BeginCopy(const std::string& path) = 0;
 
   // For the changes to come (a reload). What lies in the file stays as it is; the vfs cannot be changed.
   virtual void SetLimits(uint32_t keep_versions, uint64_t value_bytes) = 0;

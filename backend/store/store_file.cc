@@ -31,6 +31,12 @@ Status StoreFile::Commit() {
   return CommitUnder(*keys_);
 }
 
+Status StoreFile::CommitOrAbandon(Status status, const RowKeys& keys) {
+  if (status.ok()) status = CommitUnder(keys);
+  if (!status.ok()) Abandon();
+  return status;
+}
+
 Status StoreFile::CommitUnder(const RowKeys& keys) {
   const SecretBuffer plain = EncodeState(staged_);
   const std::string context = StateContext(id_);
@@ -46,22 +52,26 @@ Status StoreFile::CommitUnder(const RowKeys& keys) {
   return Ok();
 }
 
+const RowKeys& StoreFile::KeysOf(Table table, int64_t id) const {
+  return table != Table::kMeta && IsOld(id) ? old_->keys : *keys_;
+}
+
 Status StoreFile::InsertRow(RowTable& table, const RowView& row) {
   LEASEFS_RETURN_IF_ERROR(table.Insert(row));
-  staged_.set.Add(RowMac(keys_->set, table.table(), row));
+  staged_.set.Add(RowMac(KeysOf(table.table(), row.id).set, table.table(), row));
   return Ok();
 }
 
 Status StoreFile::UpdateRow(RowTable& table, const RowTable::Row& old, const RowView& row) {
   LEASEFS_RETURN_IF_ERROR(table.Update(row));
-  staged_.set.Remove(RowMac(keys_->set, table.table(), old.View(row.id)));
-  staged_.set.Add(RowMac(keys_->set, table.table(), row));
+  staged_.set.Remove(RowMac(KeysOf(table.table(), row.id).set, table.table(), old.View(row.id)));
+  staged_.set.Add(RowMac(KeysOf(table.table(), row.id).set, table.table(), row));
   return Ok();
 }
 
 Status StoreFile::DeleteRow(RowTable& table, const RowTable::Row& old, int64_t id) {
   LEASEFS_RETURN_IF_ERROR(table.Delete(id));
-  staged_.set.Remove(RowMac(keys_->set, table.table(), old.View(id)));
+  staged_.set.Remove(RowMac(KeysOf(table.table(), id).set, table.table(), old.View(id)));
   return Ok();
 }
 
@@ -69,8 +79,9 @@ Result<KeptVersion> StoreFile::AddVersion(std::string_view path, const VersionIn
                                           const std::vector<protocol::Field>& fields) {
   const KeptVersion kept{version.version, staged_.next_row++};
   const std::string context = VersionContext(id_, kept.row, path, kept.version);
-  const std::vector<std::byte> head = keys_->version.Seal(random_, BytesOf(context), EncodeVersion(version).Expose());
-  const std::vector<std::byte> body = keys_->fields.Seal(random_, BytesOf(context), EncodeFields(fields).Expose());
+  const RowKeys& keys = KeysOf(Table::kVersion, kept.row);
+  const std::vector<std::byte> head = keys.version.Seal(random_, BytesOf(context), EncodeVersion(version).Expose());
+  const std::vector<std::byte> body = keys.fields.Seal(random_, BytesOf(context), EncodeFields(fields).Expose());
   LEASEFS_RETURN_IF_ERROR(InsertRow(version_, {kept.row, head, body}));
   return kept;
 }
@@ -82,7 +93,8 @@ Status StoreFile::DropVersion(const KeptVersion& kept) {
 
 // The row that goes out of the set must be the one that went in: not an older copy put there while we run.
 Status StoreFile::CheckKnown(const RowTable::Row& row, const StoreIndex::Secret& known) const {
-  Result<SecretBuffer> plain = keys_->head.Open(BytesOf(HeadContext(id_, known.row)), row.body);
+  Result<SecretBuffer> plain =
+      KeysOf(Table::kSecret, known.row).head.Open(BytesOf(HeadContext(id_, known.row)), row.body);
   if (!plain.ok()) return secret_.Damaged(known.row, "does not open");
   LEASEFS_ASSIGN_OR_RETURN(head, DecodeHead(plain->Expose()));
   if (head.second.generation != known.head.generation) return secret_.Damaged(known.row, "is an older copy");
@@ -98,7 +110,7 @@ Result<int64_t> StoreFile::PutHead(std::string_view path, SecretHead& head, cons
 
   const int64_t id = known != nullptr ? known->row : staged_.next_row++;
   const std::vector<std::byte> body =
-      keys_->head.Seal(random_, BytesOf(HeadContext(id_, id)), EncodeHead(path, head).Expose());
+      KeysOf(Table::kSecret, id).head.Seal(random_, BytesOf(HeadContext(id_, id)), EncodeHead(path, head).Expose());
   if (known == nullptr) {
     LEASEFS_RETURN_IF_ERROR(InsertRow(secret_, {id, {}, body}));
     return id;
@@ -118,7 +130,7 @@ Status StoreFile::DropHead(const StoreIndex::Secret& known) {
 Result<VersionInfo> StoreFile::ReadVersion(std::string_view path, const KeptVersion& kept) {
   LEASEFS_ASSIGN_OR_RETURN(row, version_.Read(kept.row));
   const std::string context = VersionContext(id_, kept.row, path, kept.version);
-  Result<SecretBuffer> plain = keys_->version.Open(BytesOf(context), row.head);
+  Result<SecretBuffer> plain = KeysOf(Table::kVersion, kept.row).version.Open(BytesOf(context), row.head);
   if (!plain.ok()) return version_.Damaged(kept.row, "does not open");
   return DecodeVersion(plain->Expose());
 }
@@ -126,97 +138,9 @@ Result<VersionInfo> StoreFile::ReadVersion(std::string_view path, const KeptVers
 Result<std::vector<protocol::Field>> StoreFile::ReadFields(std::string_view path, const KeptVersion& kept) {
   LEASEFS_ASSIGN_OR_RETURN(row, version_.Read(kept.row));
   const std::string context = VersionContext(id_, kept.row, path, kept.version);
-  Result<SecretBuffer> plain = keys_->fields.Open(BytesOf(context), row.body);
+  Result<SecretBuffer> plain = KeysOf(Table::kVersion, kept.row).fields.Open(BytesOf(context), row.body);
   if (!plain.ok()) return version_.Damaged(kept.row, "does not open");
   return DecodeFields(plain->Expose());
-}
-
-Status StoreFile::AddKey(const StoreKey& key) {
-  LEASEFS_ASSIGN_OR_RETURN(next, MakeWrappingKey(key, random_));
-  std::vector<KeySlot> slots;
-  slots.push_back(Wrap(wrapping_key_, data_key_, id_, random_));
-  slots.push_back(Wrap(next, data_key_, id_, random_));
-  LEASEFS_RETURN_IF_ERROR(Begin());
-  Status status = Ok();
-  if (Result<RowTable::Row> old = meta_.Read(kSlotsRow); !old.ok()) {
-    status = std::move(old).error();
-  } else {
-    status = UpdateRow(meta_, *old, {kSlotsRow, {}, EncodeSlots(slots)});
-  }
-  if (status.ok()) status = Commit();
-  if (!status.ok()) {
-    Abandon();
-    return status;
-  }
-  slots_ = std::move(slots);
-  next_wrapping_key_ = std::move(next);
-  return Ok();
-}
-
-Status StoreFile::SealVersionAnew(const RowKeys& keys, std::string_view path, const KeptVersion& kept) {
-  LEASEFS_ASSIGN_OR_RETURN(row, version_.Read(kept.row));
-  const std::string context = VersionContext(id_, kept.row, path, kept.version);
-  Result<SecretBuffer> head = keys_->version.Open(BytesOf(context), row.head);
-  Result<SecretBuffer> body = keys_->fields.Open(BytesOf(context), row.body);
-  if (!head.ok() || !body.ok()) return version_.Damaged(kept.row, "does not open");
-  const std::vector<std::byte> new_head = keys.version.Seal(random_, BytesOf(context), head->Expose());
-  const std::vector<std::byte> new_body = keys.fields.Seal(random_, BytesOf(context), body->Expose());
-  const RowView sealed{kept.row, new_head, new_body};
-  LEASEFS_RETURN_IF_ERROR(version_.Update(sealed));
-  staged_.set.Add(RowMac(keys.set, Table::kVersion, sealed));
-  return Ok();
-}
-
-Status StoreFile::SealRowsAnew(const RowKeys& keys, const std::vector<KeySlot>& slots, const StoreIndex& index) {
-  staged_.set = RowSet();
-  LEASEFS_ASSIGN_OR_RETURN(identity, meta_.Read(kIdentityRow));
-  staged_.set.Add(RowMac(keys.set, Table::kMeta, identity.View(kIdentityRow)));
-  const std::vector<std::byte> encoded = EncodeSlots(slots);
-  LEASEFS_RETURN_IF_ERROR(meta_.Update({kSlotsRow, {}, encoded}));
-  staged_.set.Add(RowMac(keys.set, Table::kMeta, {kSlotsRow, {}, encoded}));
-
-  for (const auto& [path, secret] : index.all()) {
-    LEASEFS_ASSIGN_OR_RETURN(old, secret_.Read(secret.row));
-    LEASEFS_RETURN_IF_ERROR(CheckKnown(old, secret));
-    const std::vector<std::byte> body =
-        keys.head.Seal(random_, BytesOf(HeadContext(id_, secret.row)), EncodeHead(path, secret.head).Expose());
-    const RowView sealed{secret.row, {}, body};
-    LEASEFS_RETURN_IF_ERROR(secret_.Update(sealed));
-    staged_.set.Add(RowMac(keys.set, Table::kSecret, sealed));
-    for (const KeptVersion& kept : secret.head.kept) LEASEFS_RETURN_IF_ERROR(SealVersionAnew(keys, path, kept));
-  }
-  if (staged_.set.rows != state_.set.rows) {
-    return Error(ErrorKind::kRemote,
-                 StrCat("damaged: the store has ", state_.set.rows, " rows and ", staged_.set.rows, " are known"));
-  }
-  return Ok();
-}
-
-Status StoreFile::SealAnew(const StoreIndex& index) {
-  if (slots_.size() == 1) return Ok();
-  if (!next_wrapping_key_) {
-    return Error(ErrorKind::kInvalid,
-                 "the store was opened with the old key: open it with the new one first, which shows that the new one "
-                 "is at hand");
-  }
-  SecretBuffer data_key(kKeyBytes);
-  random_.Fill(data_key.ExposeMutable());
-  RowKeys keys(data_key, id_);
-  std::vector<KeySlot> slots;
-  slots.push_back(Wrap(*next_wrapping_key_, data_key, id_, random_));
-
-  LEASEFS_RETURN_IF_ERROR(Begin());
-  Status status = SealRowsAnew(keys, slots, index);
-  if (status.ok()) status = CommitUnder(keys);
-  if (!status.ok()) {
-    Abandon();
-    return status;
-  }
-  slots_ = std::move(slots);
-  wrapping_key_ = *std::exchange(next_wrapping_key_, std::nullopt);
-  data_key_ = std::move(data_key);
-  keys_.emplace(std::move(keys));
-  return Ok();
 }
 
 }  // namespace leasefs::store

@@ -46,30 +46,58 @@ class StoreFile {
   Result<VersionInfo> ReadVersion(std::string_view path, const KeptVersion& kept);
   Result<std::vector<protocol::Field>> ReadFields(std::string_view path, const KeptVersion& kept);
 
-  // See Store. Each is a change of its own.
+  // See Store::Rekey. A change of its own.
   Status AddKey(const StoreKey& key);
-  Status SealAnew(const StoreIndex& index);
-  // Copies to the empty file at `path`, and reads the copy back in whole.
-  Status CopyTo(const std::string& path, const char* vfs);
+  // Sealing anew takes many changes: one begins it, then Reseal is called within changes until no secret is sealed
+  // under the old data key, then one ends it. Rows get new ids meanwhile, from which it can be told under which data
+  // key they are. A crash in between leaves it begun.
+  bool key_added() const { return slots_.size() > 1; }
+  bool resealing() const { return old_.has_value(); }
+  Status BeginReseal();
+  bool SealedBefore(const StoreIndex::Secret& secret) const;
+  // As many of its rows as `bytes` are enough for, at least one; `bytes` is reduced.
+  Status Reseal(std::string_view path, StoreIndex::Secret& secret, size_t& bytes);
+  Status EndReseal();
+
+  Result<std::unique_ptr<StoreCopy>> BeginCopy(const std::string& path, const char* vfs);
 
   const State& state() const { return state_; }
   Result<int64_t> FileBytes();
 
  private:
+  class Copy;
+  struct Loading {  // how far the check of all rows came
+    State state;
+    RowSet found;
+    size_t table = 0;
+  };
+  // While everything is sealed anew.
+  struct OldKeys {
+    int64_t end = 0;  // rows below it, but meta's, are sealed under these keys
+    RowKeys keys;
+  };
+
   explicit StoreFile(Random& random) : random_(random) {}
-  Status OpenTables(const std::string& path, const char* vfs);
+  Status OpenTables(const std::string& path, const char* vfs, bool check_pages);
   Status CheckSchema();
-  Status Load(StoreIndex& index);
+  Result<Loading> BeginLoad();
+  // True: all rows were read, and they are those that were written. `index`: null to check only.
+  Result<bool> LoadSome(Loading& loading, size_t bytes, StoreIndex* index);
   Status LoadHead(const RowView& row, StoreIndex& index);
-  void TakeKey(SecretBuffer data_key);
+  Status TakeKey(SecretBuffer data_key);
+  const RowKeys& KeysOf(Table table, int64_t id) const;
+  bool IsOld(int64_t id) const { return old_ && id < old_->end; }
 
   Status InsertRow(RowTable& table, const RowView& row);
   Status UpdateRow(RowTable& table, const RowTable::Row& old, const RowView& row);
   Status DeleteRow(RowTable& table, const RowTable::Row& old, int64_t id);
   Status CheckKnown(const RowTable::Row& row, const StoreIndex::Secret& known) const;
   Status CommitUnder(const RowKeys& keys);
-  Status SealRowsAnew(const RowKeys& keys, const std::vector<KeySlot>& slots, const StoreIndex& index);
-  Status SealVersionAnew(const RowKeys& keys, std::string_view path, const KeptVersion& kept);
+  Status CommitOrAbandon(Status status, const RowKeys& keys);
+  Status WriteReseal(const RowKeys& next, const std::vector<KeySlot>& slots);
+  Status ReadReseal();
+  Result<size_t> ResealVersion(std::string_view path, KeptVersion& kept);
+  Status ResealHead(std::string_view path, StoreIndex::Secret& secret);
 
   Random& random_;
   Database database_;
@@ -80,6 +108,7 @@ class StoreFile {
   std::optional<WrappingKey> next_wrapping_key_;  // of the last slot, if it is known
   SecretBuffer data_key_;
   std::optional<RowKeys> keys_;
+  std::optional<OldKeys> old_;
   State state_;   // as it is in the file
   State staged_;  // as it will be after Commit
 };

@@ -1,4 +1,4 @@
-// The file made, opened, checked and copied.
+// The file made, opened and checked.
 #include <algorithm>
 
 #include "backend/store/store_file.h"
@@ -7,6 +7,7 @@
 namespace leasefs::store {
 namespace {
 
+constexpr size_t kRowCost = size_t{1} << 10;  // what reading a row takes beside its bytes, in bytes that take as long
 constexpr Table kTables[] = {Table::kMeta, Table::kSecret, Table::kVersion};
 
 std::span<const std::byte> BytesOf(const std::string& text) {
@@ -43,7 +44,8 @@ Status StoreFile::Format(const std::string& path, const char* vfs, const StoreKe
   random.Fill(file.id_);
   SecretBuffer data_key(kKeyBytes);
   random.Fill(data_key.ExposeMutable());
-  file.TakeKey(std::move(data_key));
+  file.data_key_ = std::move(data_key);
+  file.keys_.emplace(file.data_key_, file.id_);
   const std::vector<KeySlot> slots = {Wrap(wrapping_key, file.data_key_, file.id_, random)};
   LEASEFS_RETURN_IF_ERROR(file.InsertRow(file.meta_, {kIdentityRow, {}, file.id_}));
   LEASEFS_RETURN_IF_ERROR(file.InsertRow(file.meta_, {kSlotsRow, {}, EncodeSlots(slots)}));
@@ -55,21 +57,25 @@ Status StoreFile::Format(const std::string& path, const char* vfs, const StoreKe
 Result<std::unique_ptr<StoreFile>> StoreFile::Open(const std::string& path, const char* vfs, const StoreKey& key,
                                                    Random& random, StoreIndex& index) {
   std::unique_ptr<StoreFile> file(new StoreFile(random));
-  LEASEFS_RETURN_IF_ERROR(file->OpenTables(path, vfs));
+  LEASEFS_RETURN_IF_ERROR(file->OpenTables(path, vfs, true));
   LEASEFS_ASSIGN_OR_RETURN(row, file->meta_.Read(kSlotsRow));
   LEASEFS_ASSIGN_OR_RETURN(slots, DecodeSlots(row.body));
   LEASEFS_ASSIGN_OR_RETURN(unlocked, Unlock(slots, key, file->id_));
   if (unlocked.slot + 1 == slots.size()) file->next_wrapping_key_ = unlocked.wrapping_key.Clone();
   file->wrapping_key_ = std::move(unlocked.wrapping_key);
   file->slots_ = std::move(slots);
-  file->TakeKey(std::move(unlocked.data_key));
-  LEASEFS_RETURN_IF_ERROR(file->Load(index));
+  LEASEFS_RETURN_IF_ERROR(file->TakeKey(std::move(unlocked.data_key)));
+  LEASEFS_ASSIGN_OR_RETURN(loading, file->BeginLoad());
+  for (bool whole = false; !whole;) {
+    LEASEFS_ASSIGN_OR_RETURN(loaded, file->LoadSome(loading, SIZE_MAX, &index));
+    whole = loaded;
+  }
   // What a crash left in the log, now that it is known to be right.
   LEASEFS_RETURN_IF_ERROR(file->database_.Checkpoint());
   return file;
 }
 
-Status StoreFile::OpenTables(const std::string& path, const char* vfs) {
+Status StoreFile::OpenTables(const std::string& path, const char* vfs, bool check_pages) {
   LEASEFS_ASSIGN_OR_RETURN(database, Database::Open(path, vfs));
   database_ = std::move(database);
   LEASEFS_RETURN_IF_ERROR(CheckHeader(database_));
@@ -77,6 +83,10 @@ Status StoreFile::OpenTables(const std::string& path, const char* vfs) {
   if (journal != "wal")
     return Error(ErrorKind::kInternal, StrCat("the store cannot be written (journal mode ", journal, ")"));
   LEASEFS_RETURN_IF_ERROR(CheckSchema());
+  if (check_pages) {
+    LEASEFS_ASSIGN_OR_RETURN(check, database_.ReadText("PRAGMA quick_check(1)"));
+    if (check != "ok") return Error(ErrorKind::kRemote, StrCat("damaged: ", Printable(check)));
+  }
   for (const auto& [table, kind] :
        {std::pair(&meta_, Table::kMeta), {&secret_, Table::kSecret}, {&version_, Table::kVersion}}) {
     LEASEFS_ASSIGN_OR_RETURN(prepared, RowTable::Prepare(database_, kind));
@@ -102,67 +112,63 @@ Status StoreFile::CheckSchema() {
     }
   }
   if (count != std::size(kTables)) return Error(ErrorKind::kRemote, "damaged: tables are missing");
-  LEASEFS_ASSIGN_OR_RETURN(check, database_.ReadText("PRAGMA quick_check(1)"));
-  if (check != "ok") return Error(ErrorKind::kRemote, StrCat("damaged: ", Printable(check)));
   return Ok();
 }
 
-void StoreFile::TakeKey(SecretBuffer data_key) {
+Status StoreFile::TakeKey(SecretBuffer data_key) {
   data_key_ = std::move(data_key);
   keys_.emplace(data_key_, id_);
+  return ReadReseal();
 }
 
-Status StoreFile::Load(StoreIndex& index) {
+Result<StoreFile::Loading> StoreFile::BeginLoad() {
   LEASEFS_ASSIGN_OR_RETURN(row, meta_.Read(kStateRow));
   Result<SecretBuffer> plain = keys_->state.Open(BytesOf(StateContext(id_)), row.body);
   if (!plain.ok()) return meta_.Damaged(kStateRow, "does not open");
+  Loading loading;
   LEASEFS_ASSIGN_OR_RETURN(state, DecodeState(plain->Expose()));
+  loading.state = std::move(state);
+  return loading;
+}
 
-  RowSet found;
-  for (RowTable* table : {&meta_, &secret_, &version_}) {
-    LEASEFS_RETURN_IF_ERROR(table->ForEach([&](const RowView& each) -> Status {
-      if (table == &meta_ && each.id == kStateRow) return Ok();
-      found.Add(RowMac(keys_->set, table->table(), each));
-      return table == &secret_ ? LoadHead(each, index) : Ok();
-    }));
+Result<bool> StoreFile::LoadSome(Loading& loading, size_t bytes, StoreIndex* index) {
+  RowTable* const tables[] = {&meta_, &secret_, &version_};
+  for (size_t read = 0; loading.table < std::size(tables) && read < bytes;) {
+    RowTable& table = *tables[loading.table];
+    LEASEFS_ASSIGN_OR_RETURN(row, table.Next());
+    if (!row) {
+      ++loading.table;
+      continue;
+    }
+    read += kRowCost + row->head.size() + row->body.size();
+    if (&table == &meta_ && row->id == kStateRow) continue;
+    loading.found.Add(RowMac(KeysOf(table.table(), row->id).set, table.table(), *row));
+    if (&table == &secret_ && index != nullptr) LEASEFS_RETURN_IF_ERROR(LoadHead(*row, *index));
   }
-  if (found.rows != state.set.rows) {
-    return Error(ErrorKind::kRemote, StrCat("damaged: rows were added or removed: ", found.rows, " are there, ",
-                                            state.set.rows, " were written. Put a backup back"));
+  if (loading.table < std::size(tables)) return false;
+  const RowSet& written = loading.state.set;
+  if (loading.found.rows != written.rows) {
+    return Error(ErrorKind::kRemote, StrCat("damaged: rows were added or removed: ", loading.found.rows, " are there, ",
+                                            written.rows, " were written. Put a backup back"));
   }
-  if (found != state.set) {
+  if (loading.found != written) {
     return Error(
         ErrorKind::kRemote,
         "damaged: the rows are not those that were written: some were changed, or come from another copy of the store. "
         "Put a backup back");
   }
-  state_ = std::move(state);
+  state_ = std::move(loading.state);
   staged_ = state_;
-  return Ok();
+  return true;
 }
 
 Status StoreFile::LoadHead(const RowView& row, StoreIndex& index) {
-  Result<SecretBuffer> plain = keys_->head.Open(BytesOf(HeadContext(id_, row.id)), row.body);
+  Result<SecretBuffer> plain = KeysOf(Table::kSecret, row.id).head.Open(BytesOf(HeadContext(id_, row.id)), row.body);
   if (!plain.ok()) return secret_.Damaged(row.id, "does not open");
   LEASEFS_ASSIGN_OR_RETURN(head, DecodeHead(plain->Expose()));
   if (index.Find(head.first) != nullptr) return secret_.Damaged(row.id, "is there twice");
   index.Set(head.first, {row.id, std::move(head.second)});
   return Ok();
-}
-
-Status StoreFile::CopyTo(const std::string& path, const char* vfs) {
-  {
-    LEASEFS_ASSIGN_OR_RETURN(target, Database::Open(path, vfs));
-    LEASEFS_RETURN_IF_ERROR(database_.CopyTo(target));
-  }
-  StoreFile copy(random_);
-  LEASEFS_RETURN_IF_ERROR(copy.OpenTables(path, vfs));
-  if (copy.id_ != id_) return Error(ErrorKind::kRemote, "damaged: the copy is not of this store");
-  copy.TakeKey(SecretBuffer::CopyOf(data_key_.Expose()));
-  StoreIndex index;
-  LEASEFS_RETURN_IF_ERROR(copy.Load(index));
-  if (copy.state_.set != state_.set) return Error(ErrorKind::kRemote, "damaged: the copy is not of this moment");
-  return copy.database_.Checkpoint();
 }
 
 Result<int64_t> StoreFile::FileBytes() {

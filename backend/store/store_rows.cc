@@ -186,4 +186,8 @@ std::string StateContext(const StoreId& store) {
   return Context("state", store, kStateRow);
 }
 
+std::string ResealContext(const StoreId& store) {
+  return Context("reseal", store, kResealRow);
+}
+
 }  // namespace leasefs::store

@@ -20,7 +20,8 @@ namespace leasefs::store {
 inline constexpr int64_t kApplicationId = 0x6c656673;  // "lefs", in the header of the SQLite file
 inline constexpr int64_t kFormat = 1;                  // its user_version
 // Rows of the table meta.
-inline constexpr int64_t kIdentityRow = 1, kSlotsRow = 2, kStateRow = 3;
+inline constexpr int64_t kIdentityRow = 1, kSlotsRow = 2, kStateRow = 3,
+                         kResealRow = 4;  // only while everything is sealed anew
 inline constexpr size_t kMaxNoteBytes = 1024;
 // Generations that are remembered, so that one of another history (a backup was put back) is told from one of this.
 inline constexpr size_t kRememberedGenerations = 128;
@@ -71,5 +72,6 @@ Result<State> DecodeState(std::span<const std::byte> bytes);
 std::string HeadContext(const StoreId& store, int64_t row);
 std::string VersionContext(const StoreId& store, int64_t row, std::string_view path, uint64_t version);
 std::string StateContext(const StoreId& store);
+std::string ResealContext(const StoreId& store);
 
 }  // namespace leasefs::store

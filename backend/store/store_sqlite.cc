@@ -49,6 +49,9 @@ Error StatementError(sqlite3_stmt* statement, int code, const char* what) {
 void CloseDatabase::operator()(sqlite3* db) const noexcept {
   sqlite3_close_v2(db);
 }
+void FinishBackup::operator()(sqlite3_backup* backup) const noexcept {
+  sqlite3_backup_finish(backup);
+}
 void FinalizeStatement::operator()(sqlite3_stmt* statement) const noexcept {
   sqlite3_finalize(statement);
 }
@@ -175,14 +178,19 @@ Status Database::Checkpoint() {
   return Ok();
 }
 
-Status Database::CopyTo(Database& target) const {
+Result<PageCopy> Database::BeginCopy(Database& target) const {
   sqlite3_backup* backup = sqlite3_backup_init(target.db_.get(), "main", db_.get(), "main");
   if (backup == nullptr) return target.LastError("starting the copy");
-  const int step = sqlite3_backup_step(backup, -1);
-  const int code = sqlite3_backup_finish(backup);
-  if (step != SQLITE_DONE) return SqliteError(target.db_.get(), step, "writing the copy");
-  if (code != SQLITE_OK) return SqliteError(target.db_.get(), code, "finishing the copy");
-  return Ok();
+  return PageCopy(backup, target.db_.get());
+}
+
+Result<bool> PageCopy::Step(int pages) {
+  const int step = sqlite3_backup_step(backup_.get(), pages);
+  if (step == SQLITE_OK) return false;
+  const int code = sqlite3_backup_finish(backup_.release());
+  if (step != SQLITE_DONE) return SqliteError(target_, step, "writing the copy");
+  if (code != SQLITE_OK) return SqliteError(target_, code, "finishing the copy");
+  return true;
 }
 
 }  // namespace leasefs::store

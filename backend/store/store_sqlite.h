@@ -13,6 +13,7 @@
 #include "fs/base/result.h"
 
 struct sqlite3;
+struct sqlite3_backup;
 struct sqlite3_stmt;
 
 namespace leasefs::store {
@@ -48,6 +49,24 @@ class Statement {
   std::unique_ptr<sqlite3_stmt, FinalizeStatement> statement_;
 };
 
+struct FinishBackup {
+  void operator()(sqlite3_backup* backup) const noexcept;
+};
+
+// A copy of a database in the making. What the source's connection writes meanwhile is in it. Gone before both.
+class PageCopy {
+ public:
+  PageCopy() = default;
+  // Copies at most so many pages more. True: all are there, as the source is now.
+  Result<bool> Step(int pages);
+
+ private:
+  friend class Database;
+  PageCopy(sqlite3_backup* backup, sqlite3* target) : backup_(backup), target_(target) {}
+  std::unique_ptr<sqlite3_backup, FinishBackup> backup_;
+  sqlite3* target_ = nullptr;
+};
+
 class Database {
  public:
   Database() = default;
@@ -65,8 +84,8 @@ class Database {
 
   // Takes what the write-ahead log holds into the file, durably, and empties the log.
   Status Checkpoint();
-  // Copies every page to `target`, which is durable when this returns.
-  Status CopyTo(Database& target) const;
+  // Into `target`, which nobody else uses until the copy has ended.
+  Result<PageCopy> BeginCopy(Database& target) const;
 
  private:
   Error LastError(const char* what) const;

@@ -98,7 +98,7 @@ Finished RekeyFile(Context& context, const Place& place, const std::string& file
   if (!finished.ok()) {
     Failure failure = std::move(finished).error();
     failure.hint = StrCat(
-        file, " is the new key, and the old one still opens the store; `leasefs store rekey --resume` ends that");
+        file, " is the new key, but not everything is sealed under it yet; `leasefs store rekey --resume` goes on");
     return failure;
   }
   Report(context, place, true,

@@ -30,7 +30,7 @@ struct KeeperOptions {
   std::string child_executable = "/proc/self/exe";  // stays the running binary when the file is replaced
   SurvivingMemorySizes memory;
   SupervisedChild::Options fs_watch;  // names are set by the keeper
-  // Patient: opening a store with a passphrase, a backup and a rekey hold its loop for as long as they take.
+  // Patient: opening a store, with a passphrase or with many rows, holds its loop for as long as it takes.
   SupervisedChild::Options store_watch{.missed_pings = 60};
   Duration ready_limit = std::chrono::seconds(30);  // READY=1 without a backend that is not ready by then
   Duration stop_limit = std::chrono::seconds(5);    // then children are killed

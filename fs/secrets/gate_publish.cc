@@ -1,8 +1,10 @@
 // Answers of backends: the backend decides what is current, this decides when it appears.
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <set>
 
+#include "fs/base/errno_map.h"
 #include "fs/base/log.h"
 #include "fs/base/strings.h"
 #include "fs/secrets/name_escape.h"
@@ -359,7 +361,9 @@ bool SecretGate::OnRecord(const std::string& backend, const protocol::Record& fr
   event.uid = frame.uid;
   event.gid = frame.gid;
   event.tid = frame.pid;
-  event.error = frame.allowed ? 0 : EACCES;
+  // kInvalid: here it is the caller's input.
+  const int why = frame.outcome == ErrorKind::kInvalid ? EINVAL : ErrnoOf(frame.outcome, false);
+  event.error = frame.allowed ? 0 : why;
   std::copy_n(frame.verb.begin(), std::min(frame.verb.size(), sizeof event.verb - 1), event.verb);
   return audit_.AppendAdmin(event, StrCat(backend, ":", frame.path), now, kAuditMaxWait, audit_required_).ok();
 }

@@ -101,6 +101,21 @@ std::unique_ptr<Store> StoreFixture::Open() {
   std::abort();
 }
 
+Status FinishRekey(Store& store) {
+  for (;;) {
+    LEASEFS_ASSIGN_OR_RETURN(finished, store.FinishRekeySome());
+    if (finished) return Ok();
+  }
+}
+
+Status CopyTo(Store& store, const std::string& path) {
+  LEASEFS_ASSIGN_OR_RETURN(copy, store.BeginCopy(path));
+  for (;;) {
+    LEASEFS_ASSIGN_OR_RETURN(whole, copy->Step());
+    if (whole) return Ok();
+  }
+}
+
 uint64_t PutValues(Store& store, const std::string& secret, const Values& values, bool replace) {
   std::vector<Store::Put> puts;
   puts.push_back(PutOf(secret, values, replace));

@@ -62,6 +62,8 @@ class StoreFixture : public ::testing::Test {
   StoreSettings settings_;
 };
 
+Status FinishRekey(Store& store);                                                                        // in one go
+Status CopyTo(Store& store, const std::string& path);                                                    // likewise
 uint64_t PutValues(Store& store, const std::string& secret, const Values& values, bool replace = true);  // 0: refused
 Values Get(const Store& store, const std::string& secret, uint64_t version = 0);    // {} : an error
 std::vector<std::string> Listed(const Store& store, const std::string& directory);  // "key", "folder/"

@@ -166,7 +166,7 @@ TEST_F(StoreHistoryTest, EachSecretOfOnePutHasItsOwnGeneration) {
 TEST_F(StoreHistoryTest, AGenerationOfAnotherHistoryIsNotMistaken) {
   auto store = Fresh();
   PutValues(*store, "a", {{"k", "1"}});
-  ASSERT_TRUE(store->Backup(directory_ / "backup.db").ok());
+  ASSERT_TRUE(CopyTo(*store, directory_ / "backup.db").ok());
   PutValues(*store, "a", {{"k", "2"}});
   const uint64_t told = store->generation();
   store.reset();

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "backend/store/store.h"
+#include "fs/base/strings.h"
 #include "tests/store/raw_database.h"
 #include "tests/store/store_fixture.h"
 
@@ -95,7 +96,7 @@ TEST_F(StoreKeyTest, BothKeysOpenUntilTheRekeyIsFinished) {
   PutValues(*store, "gone", {{"k", "v"}});
   ASSERT_TRUE(store->Remove("gone", {}, 0, At(1)).ok());
   const std::string picture = Picture(*store);
-  ASSERT_TRUE(store->FinishRekey().ok()) << "nothing to finish is no error";
+  ASSERT_TRUE(FinishRekey(*store).ok()) << "nothing to finish is no error";
 
   ASSERT_TRUE(store->Rekey(RawKey('n')).ok());
   EXPECT_EQ(Picture(*store), picture);
@@ -104,7 +105,7 @@ TEST_F(StoreKeyTest, BothKeysOpenUntilTheRekeyIsFinished) {
   EXPECT_EQ(Picture(**TryOpen(RawKey('n'))), picture);
 
   store = std::move(*TryOpen(RawKey('n')));
-  ASSERT_TRUE(store->FinishRekey().ok());
+  ASSERT_TRUE(FinishRekey(*store).ok());
   EXPECT_EQ(Picture(*store), picture);
   EXPECT_EQ(PutValues(*store, "gone", {{"k", "v"}}), 2U);
   const std::string later = Picture(*store);
@@ -118,7 +119,7 @@ TEST_F(StoreKeyTest, ARekeyIsFinishedOnlyByWhoHasTheNewKey) {
   ASSERT_TRUE(store->Rekey(RawKey('n')).ok());
   store.reset();
   store = Open();
-  const Status refused = store->FinishRekey();
+  const Status refused = FinishRekey(*store);
   ASSERT_FALSE(refused.ok());
   EXPECT_THAT(refused.error().message(), HasSubstr("open it with the new one first"));
   ASSERT_TRUE(store->Rekey(RawKey('m')).ok()) << "the new key was lost: another one instead";
@@ -126,7 +127,7 @@ TEST_F(StoreKeyTest, ARekeyIsFinishedOnlyByWhoHasTheNewKey) {
   EXPECT_EQ(Refusal(RawKey('n')).kind(), ErrorKind::kLocked);
   EXPECT_TRUE(TryOpen(RawKey('k')).ok());
   store = std::move(*TryOpen(RawKey('m')));
-  ASSERT_TRUE(store->FinishRekey().ok());
+  ASSERT_TRUE(FinishRekey(*store).ok());
   store.reset();
   EXPECT_EQ(Refusal(RawKey('k')).kind(), ErrorKind::kLocked);
   EXPECT_TRUE(TryOpen(RawKey('m')).ok());
@@ -136,7 +137,7 @@ TEST_F(StoreKeyTest, AKeyFileGivesWayToAPassphrase) {
   auto store = Fresh();
   PutValues(*store, "s", {{"k", "v"}});
   ASSERT_TRUE(store->Rekey(Passphrase("p")).ok());
-  ASSERT_TRUE(store->FinishRekey().ok()) << "in one process both are at hand";
+  ASSERT_TRUE(FinishRekey(*store).ok()) << "in one process both are at hand";
   ASSERT_TRUE(store->Rekey(Passphrase("q")).ok());
   store.reset();
   EXPECT_EQ(Refusal(RawKey()).kind(), ErrorKind::kLocked);
@@ -165,8 +166,98 @@ TEST_F(StoreKeyTest, NothingSealedBeforeARekeyIsLeftInTheFile) {
   EXPECT_EQ(left(), 60U);
   auto store = Open();
   ASSERT_TRUE(store->Rekey(RawKey('n')).ok());
-  ASSERT_TRUE(store->FinishRekey().ok());
+  ASSERT_TRUE(FinishRekey(*store).ok());
   EXPECT_EQ(left(), 0U);
+}
+
+// Enough for many slices.
+void PutMany(Store& store) {
+  for (int i = 0; i < 40; ++i) {
+    for (int j = 0; j < 4; ++j) PutValues(store, StrCat("dir", i % 5, "/s", i), {{"k", std::string(50'000, 'a' + j)}});
+  }
+}
+
+TEST_F(StoreKeyTest, AStoreThatIsBeingSealedAnewIsUsedAndClosedAndGoesOn) {
+  settings_.value_bytes = 1 << 20;
+  auto store = Fresh();
+  PutMany(*store);
+  ASSERT_TRUE(store->Remove("dir0/s0", {}, 0, At(1)).ok());
+  ASSERT_TRUE(store->Rekey(RawKey('n')).ok());
+  std::string picture;
+  int slices = 0;
+  for (bool finished = false; !finished; ++slices) {
+    auto step = store->FinishRekeySome();
+    ASSERT_TRUE(step.ok()) << step.error().message();
+    finished = *step;
+    const std::string path = StrCat("dir", slices % 5, "/s", slices);  // sealed anew already, or not yet
+    EXPECT_NE(PutValues(*store, path, {{"k", StrCat("put ", slices)}}), 0U);
+    EXPECT_NE(PutValues(*store, StrCat("new", slices), {{"k", "v"}}), 0U);
+    if (slices == 3) ASSERT_TRUE(store->Remove("dir1/s1", {}, 0, At(1)).ok());
+    picture = Picture(*store);
+    ASSERT_THAT(picture, testing::Not(HasSubstr("error")));
+    if (slices % 2 == 0) continue;
+    ASSERT_TRUE(CopyTo(*store, directory_ / "copy.db").ok());
+    EXPECT_EQ(Picture(**Store::Open(directory_ / "copy.db", RawKey('n'), random_, settings_)), picture);
+    store.reset();
+    EXPECT_EQ(Refusal(RawKey('k')).kind(), ErrorKind::kLocked) << "the old key gives nothing any more";
+    store = std::move(*TryOpen(RawKey('n')));
+    ASSERT_EQ(Picture(*store), picture);
+  }
+  EXPECT_GE(slices, 8);
+  store.reset();
+  EXPECT_EQ(Picture(**TryOpen(RawKey('n'))), picture);
+  EXPECT_THAT(RawDatabase(path_).Query("SELECT id FROM meta WHERE id > 3"), testing::IsEmpty());
+}
+
+TEST_F(StoreKeyTest, ARowThatIsPutBackWhileAllIsSealedAnewIsNoticed) {
+  settings_.value_bytes = 1 << 20;
+  auto store = Fresh();
+  PutMany(*store);
+  ASSERT_TRUE(store->Rekey(RawKey('n')).ok());
+  for (int i = 0; i < 3; ++i) ASSERT_FALSE(*store->FinishRekeySome());
+  store.reset();
+  const std::string base = ReadFile(path_);
+  for (const char* change :
+       {"DELETE FROM meta WHERE id = 4", "DELETE FROM version WHERE id = (SELECT max(id) FROM version)",
+        "UPDATE secret SET body = zeroblob(100) WHERE id = (SELECT min(id) FROM secret)"}) {
+    WriteFile(path_, base);
+    RawDatabase(path_).Run(change);
+    EXPECT_EQ(Refusal(RawKey('n')).kind(), ErrorKind::kRemote) << change;
+  }
+}
+
+TEST_F(StoreKeyTest, ACopyFollowsWhatIsPutMeanwhile) {
+  settings_.value_bytes = 1 << 20;
+  auto store = Fresh();
+  PutMany(*store);
+  const std::string path = directory_ / "copy.db";
+  WriteFile(path, "what a crash has left");
+  auto copy = store->BeginCopy(path);
+  ASSERT_TRUE(copy.ok()) << copy.error().message();
+  std::string last;
+  int steps = 0;
+  for (bool whole = false; !whole; ++steps) {
+    last = Picture(*store);  // what is put after the last page is not in it
+    auto step = (*copy)->Step();
+    ASSERT_TRUE(step.ok()) << step.error().message();
+    whole = *step;
+    if (steps < 5) PutValues(*store, StrCat("new", steps), {{"k", std::string(30'000, 'n')}});
+  }
+  copy->reset();
+  EXPECT_GT(steps, 10);
+  EXPECT_EQ(Picture(**Store::Open(path, RawKey(), random_, settings_)), last);
+}
+
+TEST_F(StoreKeyTest, ACopyThatIsGivenUpLeavesNothing) {
+  settings_.value_bytes = 1 << 20;
+  auto store = Fresh();
+  PutMany(*store);
+  for (int steps : {0, 1, 5, 9}) {
+    auto copy = store->BeginCopy(directory_ / "copy.db");
+    for (int i = 0; i < steps; ++i) ASSERT_FALSE(*(*copy)->Step());
+    copy->reset();
+    EXPECT_THAT(FilesIn(directory_ / ""), ElementsAre("store.db", "store.db-wal")) << steps;
+  }
 }
 
 TEST_F(StoreKeyTest, ABackupIsTheSameStore) {
@@ -176,12 +267,11 @@ TEST_F(StoreKeyTest, ABackupIsTheSameStore) {
   }
   const std::string picture = Picture(*store);
   const std::string copy = directory_ / "copy.db";
-  ASSERT_TRUE(store->Backup(copy).ok());
+  ASSERT_TRUE(CopyTo(*store, copy).ok());
   EXPECT_THAT(FilesIn(directory_ / ""), ElementsAre("copy.db", "store.db", "store.db-wal"));
   struct stat info {};
   ASSERT_EQ(stat(copy.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777, 0600U);
-  EXPECT_THAT(store->Backup(copy).error().message(), HasSubstr("exists already"));
   PutValues(*store, "later", {{"k", "v"}});
 
   auto opened = Store::Open(copy, RawKey(), random_, settings_);
@@ -193,7 +283,7 @@ TEST_F(StoreKeyTest, ABackupIsTheSameStore) {
 
 TEST_F(StoreKeyTest, ABackupThatCannotBeWrittenLeavesNothing) {
   auto store = Fresh();
-  EXPECT_FALSE(store->Backup(directory_ / "no/such/directory/copy.db").ok());
+  EXPECT_FALSE(CopyTo(*store, directory_ / "no/such/directory/copy.db").ok());
   EXPECT_THAT(FilesIn(directory_ / ""), ElementsAre("store.db", "store.db-wal"));
 }
 

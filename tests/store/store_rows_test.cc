@@ -30,7 +30,7 @@ class StoreRowsTest : public StoreFixture {
     PutValues(*store, "gone", {{"k", "first"}});
     PutValues(*store, "back", {{"k", "first"}});
     EXPECT_TRUE(store->Remove("back", {}, 0, At(2)).ok());
-    EXPECT_TRUE(store->Backup(older_).ok());
+    EXPECT_TRUE(CopyTo(*store, older_).ok());
     PutValues(*store, "a", {{"k", "second"}});
     PutValues(*store, "b", {{"k", "second"}});
     PutValues(*store, "back", {{"k", "second"}});
