@@ -58,7 +58,10 @@ Status StoreBackend::TryOpen(const StoreKey& key) {
   }
   const Error& error = opened.error();
   if (error.kind() == ErrorKind::kLocked) {
-    Close(State::kLocked, error.kind(), error.message());
+    Close(State::kLocked, error.kind(),
+          StrCat(error.message(), key.kind == StoreKey::Kind::kRaw
+                                      ? "; put its own key there, then `leasefs reload`"
+                                      : StrCat("; `leasefs store unlock ", options_.name, "` takes another")));
   } else if (error.kind() == ErrorKind::kNotFound) {
     Close(State::kMissing, ErrorKind::kRemote, StrCat("there is no file ", path, "; `leasefs store init` makes one"));
     RetryLater(key);
@@ -109,7 +112,7 @@ void StoreBackend::Close(State state, ErrorKind kind, std::string reason) {
 // that.
 void StoreBackend::RetryLater(const StoreKey& key) {
   if (key.kind != StoreKey::Kind::kRaw) return;
-  if (!waiting_key_) waiting_key_ = StoreKey{key.kind, SecretBuffer::CopyOf(key.bytes.Expose())};
+  waiting_key_ = StoreKey{key.kind, SecretBuffer::CopyOf(key.bytes.Expose())};
   loop_.Cancel(retry_timer_);
   retry_timer_ = loop_.After(kRetry, [this] {
     retry_timer_ = Loop::kNoTimer;

@@ -13,7 +13,7 @@ namespace {
 Finished RunCheckConfig(Context& context, const Arguments& arguments) {
   const std::string path = arguments.positionals.empty() ? context.settings.config_path : arguments.positionals[0];
   ConfigFileRules rules;
-  rules.check_key_files = geteuid() == 0;  // nobody else can look at them
+  if (geteuid() == 0) rules.key_files = KeyFileCheck::kAll;  // nobody else can look at them
   const Result<Config> config = LoadConfig(path, SystemAccounts(), rules);
   if (!config.ok()) {
     const std::string& text = config.error().message();

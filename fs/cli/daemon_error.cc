@@ -11,7 +11,7 @@ std::string HintFor(ErrorKind kind) {
     case ErrorKind::kNotFound:
       return "`leasefs ls` shows what a store has, `leasefs status` which trees are mounted";
     case ErrorKind::kLocked:
-      return "`leasefs store unlock` opens the store with its passphrase, else see its key in the configuration";
+      return "with its key in place it opens by itself; a passphrase is given by `leasefs store unlock`";
     case ErrorKind::kTooLarge:
       return "split the value, or raise limits.value in the configuration (at most 4MiB)";
     case ErrorKind::kRemote:

@@ -36,8 +36,6 @@ Finished RunStoreStatus(Context& context, const Arguments& arguments) {
         .Number("generation", figures.generation)
         .Number("file_bytes", figures.file_bytes)
         .EndObject();
-    if (reply.state.starts_with("locked"))
-      context.console.Words(StrCat(name, " is locked: `leasefs store unlock ", name, "`"));
   }
   if (context.settings.json) {
     context.console.Data(std::move(writer.EndArray().EndObject()).Take());

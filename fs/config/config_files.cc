@@ -169,9 +169,13 @@ std::vector<std::string> ConfigFiles::DropIns(const std::string& path) {
 void ConfigFiles::CheckKeyFile(const std::string& path, const SourceLocation& where) {
   UniqueFd file(open(path.c_str(), kOpenFlags));
   struct stat info {};
-  if (!file || fstat(file.get(), &info) != 0) {
+  if (!file && errno == ENOENT) {
+    if (rules_.key_files != KeyFileCheck::kAll) return;
+    problems_.Warn(where, StrCat("key file ", path, " is not there, so its store stays locked"),
+                   "correct the path, or make it with leasefs store init");
+  } else if (!file || fstat(file.get(), &info) != 0) {
     problems_.Add(where, StrCat("key file ", path, " cannot be read (", Words(errno), ")"),
-                  "correct the path, or make it with leasefs store init");
+                  "correct the path, or make the file readable for root");
   } else if (!S_ISREG(info.st_mode)) {
     problems_.Add(where, StrCat("key file ", path, " is ", KindOf(info.st_mode)), "name a file");
   } else if (rules_.check_owner && (info.st_uid != 0 || (info.st_mode & 077) != 0)) {

@@ -51,7 +51,7 @@ Result<Config> LoadConfig(const std::string& path, const AccountDatabase& accoun
     }
   }
   CheckWhole(draft);
-  if (rules.check_key_files) CheckKeyFiles(files, draft);
+  if (rules.key_files != KeyFileCheck::kNone) CheckKeyFiles(files, draft);
   return Finish(std::move(draft));
 }
 

@@ -1,6 +1,7 @@
 // Reads the TOML configuration. All or nothing (S24): a Config, or every error found, each with file:line:column.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -23,11 +24,16 @@ class AccountDatabase {
 // May block on the name service. Any thread.
 const AccountDatabase& SystemAccounts();
 
+enum class KeyFileCheck : uint8_t {
+  kNone,      // for what makes the files, and for those who cannot look at them
+  kUnusable,  // others than root may read it, or it is no file: an error
+  kAll,       // and that it is missing: a warning, since a store may not be made yet
+};
+
 struct ConfigFileRules {
   // Refuse files that others than root may write; off for tests that are not root.
   bool check_owner = true;
-  // Refuse when a store's key file is not there or others may read it. For the daemon; not for what makes the file.
-  bool check_key_files = false;
+  KeyFileCheck key_files = KeyFileCheck::kNone;
 };
 
 // `path` and, in lexical order, `conf.d/*.toml` beside it; arrays of tables append, any other key given twice is an

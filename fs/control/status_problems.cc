@@ -8,7 +8,7 @@ namespace leasefs::control {
 namespace {
 
 std::string Said(std::string_view message) {
-  return message.empty() ? std::string() : StrCat(" (", Printable(message), ")");
+  return message.empty() ? std::string() : StrCat(" (", Printable(message, protocol::kMaxMessageBytes), ")");
 }
 
 void AddBackendProblem(const LinkReport& link, std::vector<std::string>& problems) {
@@ -21,8 +21,9 @@ void AddBackendProblem(const LinkReport& link, std::vector<std::string>& problem
     case protocol::HealthState::kUp:
       return;
     case protocol::HealthState::kLocked:
-      problems.push_back(StrCat("backend ", link.name, " is locked", Said(link.message), ": `leasefs store unlock ",
-                                link.name, "`, or correct its key in the configuration and reload"));
+      // What to do depends on where its key is, so the store itself says it.
+      problems.push_back(StrCat("backend ", link.name, " is locked",
+                                link.message.empty() ? ": `leasefs store status` says why" : Said(link.message)));
       return;
     case protocol::HealthState::kDegraded:
       problems.push_back(StrCat("backend ", link.name, " is degraded", Said(link.message), ": the journal says more"));

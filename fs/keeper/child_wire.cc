@@ -16,7 +16,8 @@ constexpr size_t kMaxText = size_t{16} << 10;
 constexpr size_t kMaxMessage = 1 + 8 + 4 + kMaxText;
 
 bool CarriesDescriptor(ChildMessageType type) {
-  return type == ChildMessageType::kPeer || type == ChildMessageType::kConfig || type == ChildMessageType::kAuditFile;
+  return type == ChildMessageType::kPeer || type == ChildMessageType::kConfig || type == ChildMessageType::kAuditFile ||
+         type == ChildMessageType::kStoreKey;
 }
 
 union ControlSpace {  // aligned for the one descriptor that a message may carry, and for one too many

@@ -21,6 +21,7 @@ enum class ChildMessageType : uint8_t {
   kAuditFile,     // + one descriptor: the audit file, opened anew
   kStop,          // number: 1 = revoke leases. The child drains and exits 0
   kReloadResult,  // number = that of kReloadRequest; text: "" or the error
+  kStoreKey,      // + one descriptor: the key file or credential, opened anew, for a store that is locked
   // child -> keeper
   kReady,  // serves
   kPong,

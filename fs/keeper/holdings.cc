@@ -195,11 +195,9 @@ Result<ChildSpec> FsSpec(const Holdings& holdings, const Config& config, uint64_
 }
 
 Result<ChildSpec> StoreSpec(const Holdings& holdings, const Config& config, const BackendOptions& backend,
-                            const std::string& executable, UniqueFd keeper_socket) {
+                            const std::string& executable, UniqueFd keeper_socket, Result<UniqueFd> key) {
   std::vector<std::string> arguments = {"--role", "store", "--name", backend.name};
-  auto key = OpenStoreKey(backend.store.key);
   if (!key.ok()) {
-    LogWarning(StrCat("store ", backend.name, " starts locked: ", key.error().message()));
     arguments.emplace_back("--key-problem");
     arguments.push_back(key.error().message());
   }

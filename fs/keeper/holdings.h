@@ -50,8 +50,8 @@ struct Holdings {
 // `executable` with the role's arguments and exactly its descriptors (ChildDescriptor).
 Result<ChildSpec> FsSpec(const Holdings& holdings, const Config& config, uint64_t generation,
                          const std::string& executable, UniqueFd keeper_socket);
-// A key that cannot be had is no error: the store starts locked and says why.
+// A key that cannot be had is no error: the store starts locked and says why. No descriptor: a passphrase.
 Result<ChildSpec> StoreSpec(const Holdings& holdings, const Config& config, const BackendOptions& backend,
-                            const std::string& executable, UniqueFd keeper_socket);
+                            const std::string& executable, UniqueFd keeper_socket, Result<UniqueFd> key);
 
 }  // namespace leasefs

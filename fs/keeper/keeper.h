@@ -50,6 +50,7 @@ class Keeper {
   struct Store {
     std::string backend;
     std::unique_ptr<SupervisedChild> child;
+    bool lacks_key = false;  // its process was started without one: the key file could not be opened
   };
 
   // keeper.cc: life and signals
@@ -74,6 +75,9 @@ class Keeper {
   void OnStoreDeath(const SupervisedChild& child, const std::string& how);
   void OnFsMessage(const ChildMessage& message);
   void OnStoreMessage(SupervisedChild& child, const ChildMessage& message);
+  Result<ChildSpec> PrepareStore(const std::string& backend, UniqueFd keeper_socket);
+  void SendKey(Store& store);
+  void RetryKeys();
   void Connect(Store& store);
   void ConnectAnew(const std::string& backend);
   void AnnounceIfReady(bool out_of_time);
@@ -102,6 +106,7 @@ class Keeper {
   bool announced_ = false;  // READY=1 was sent
   bool stopping_ = false;
   bool mend_planned_ = false;
+  bool key_retry_planned_ = false;
   ExitStatus exit_status_ = kExitOk;
 };
 

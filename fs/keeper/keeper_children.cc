@@ -1,4 +1,5 @@
 #include <cstdlib>
+#include <utility>
 
 #include "fs/base/log.h"
 #include "fs/base/strings.h"
@@ -10,6 +11,11 @@
 #include "fs/keeper/run_files.h"
 
 namespace leasefs {
+namespace {
+
+constexpr Duration kKeyRetry = std::chrono::seconds(1);
+
+}  // namespace
 
 SupervisedChild::Events Keeper::FsEvents() {
   SupervisedChild::Events events;
@@ -34,10 +40,7 @@ SupervisedChild::Events Keeper::FsEvents() {
 
 SupervisedChild::Events Keeper::StoreEvents(const std::string& backend) {
   SupervisedChild::Events events;
-  events.prepare = [this, backend](UniqueFd keeper_socket) -> Result<ChildSpec> {
-    return StoreSpec(holdings_, reload_.running(), FindBackend(backend), options_.child_executable,
-                     std::move(keeper_socket));
-  };
+  events.prepare = [this, backend](UniqueFd keeper_socket) { return PrepareStore(backend, std::move(keeper_socket)); };
   events.on_started = [this, backend] { Connect(FindStore(backend)); };
   events.on_ready = [this] { AnnounceIfReady(false); };
   events.on_message = [this, backend](const ChildMessage& message) {
@@ -46,6 +49,40 @@ SupervisedChild::Events Keeper::StoreEvents(const std::string& backend) {
   events.on_pong = [] {};
   events.on_death = [this, backend](const std::string& how) { OnStoreDeath(*FindStore(backend).child, how); };
   return events;
+}
+
+Result<ChildSpec> Keeper::PrepareStore(const std::string& backend, UniqueFd keeper_socket) {
+  const BackendOptions& options = FindBackend(backend);
+  Result<UniqueFd> key = OpenStoreKey(options.store.key);
+  FindStore(backend).lacks_key = !key.ok();
+  if (!key.ok()) {
+    LogWarning(StrCat("store ", backend, " starts locked: ", key.error().message()));
+    RetryKeys();
+  }
+  return StoreSpec(holdings_, reload_.running(), options, options_.child_executable, std::move(keeper_socket),
+                   std::move(key));
+}
+
+// A store that is open already does not look at it.
+void Keeper::SendKey(Store& store) {
+  const KeySource& source = FindBackend(store.backend).store.key;
+  if (source.kind == KeySource::Kind::kPassphrase || !store.child->ready()) return;
+  Result<UniqueFd> key = OpenStoreKey(source);
+  if (!key.ok()) return;
+  store.lacks_key = false;
+  store.child->Send(ChildMessage::Make(ChildMessageType::kStoreKey, 0, "", std::move(*key)));
+}
+
+// The daemon may run before `leasefs store init` has made the key.
+void Keeper::RetryKeys() {
+  if (std::exchange(key_retry_planned_, true)) return;
+  loop_->After(kKeyRetry, [this] {
+    key_retry_planned_ = false;
+    for (Store& store : stores_) {
+      if (store.lacks_key) SendKey(store);
+      if (store.lacks_key) RetryKeys();
+    }
+  });
 }
 
 void Keeper::OnFsDeath(const std::string& how) {
@@ -157,7 +194,7 @@ Reload::Events Keeper::ReloadEvents() {
 // With everything that can fail, so that nothing can once fs has agreed.
 Result<Config> Keeper::LoadNewConfig() {
   service_manager_.Reloading();
-  LEASEFS_ASSIGN_OR_RETURN(config, LoadConfig(options_.config_path, accounts_));
+  LEASEFS_ASSIGN_OR_RETURN(config, LoadConfig(options_.config_path, accounts_, {.key_files = KeyFileCheck::kAll}));
   next_audit_file_.reset();
   if (config.audit.file == reload_.running().audit.file) return std::move(config);
   next_audit_file_.emplace();
@@ -184,6 +221,7 @@ void Keeper::OnAdopted(const Config& config) {
     auto memory = MakeSealedMemory("leasefs-config", part.Expose());
     if (memory.ok())
       store.child->Send(ChildMessage::Make(ChildMessageType::kConfig, reload_.generation(), "", std::move(*memory)));
+    SendKey(store);
   }
 }
 

@@ -130,7 +130,11 @@ Result<UniqueFd> OpenStoreKey(const KeySource& source) {
       break;
   }
   auto fd = OpenFile(path, O_RDONLY, {S_IFREG});
-  if (!fd.ok()) return std::move(fd).error().Context("key file");
+  if (!fd.ok()) {
+    const bool missing = access(path.c_str(), F_OK) != 0 && errno == ENOENT;
+    return Error(ErrorKind::kInvalid, StrCat("key file ", fd.error().message(),
+                                             missing ? "; `leasefs store init` makes it, with the store" : ""));
+  }
   struct stat info;
   if (fstat(fd->get(), &info) != 0) return ErrnoError(path, errno);
   if (info.st_uid != 0) return Invalid(StrCat("key file ", path, ": not owned by root: chown root:root it"));

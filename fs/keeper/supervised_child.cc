@@ -120,6 +120,7 @@ void SupervisedChild::Dispatch(ChildMessage message) {
     case ChildMessageType::kAuditFile:
     case ChildMessageType::kStop:
     case ChildMessageType::kReloadResult:
+    case ChildMessageType::kStoreKey:
       return Violation("it sent what only the keeper sends");
   }
 }

@@ -158,13 +158,14 @@ void FsProcess::OnMessage(ChildMessage message) {
     case ChildMessageType::kReloadResult:
       if (control_view_) control_view_->OnReloadResult(message.number, message.text, generation_);
       return;
+    case ChildMessageType::kStoreKey:
     case ChildMessageType::kReady:
     case ChildMessageType::kPong:
     case ChildMessageType::kReloadRequest:
     case ChildMessageType::kPeerRequest:
     case ChildMessageType::kConfigResult:
     case ChildMessageType::kStatus:
-      LogError("the keeper sent what only a child sends");
+      LogError("the keeper sent what is not for fs");
       _exit(kExitFailure);
   }
 }

@@ -1,4 +1,6 @@
 // leasefsd: one binary, three roles.
+#include <unistd.h>
+
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -23,7 +25,9 @@ namespace leasefs {
 namespace {
 
 int CheckConfig(const std::string& path) {
-  Result<Config> config = LoadConfig(path, SystemAccounts());
+  ConfigFileRules rules;
+  if (geteuid() == 0) rules.key_files = KeyFileCheck::kAll;  // nobody else can look at them
+  Result<Config> config = LoadConfig(path, SystemAccounts(), rules);
   if (!config.ok()) {
     std::fprintf(stderr, "%s\n", config.error().message().c_str());
     return kExitConfiguration;
@@ -51,7 +55,8 @@ int Detach(const std::string& config_path) {
 int RunKeeper(const std::string& config_path) {
   std::error_code ignored;  // an empty path is refused by LoadConfig
   std::string path = std::filesystem::absolute(config_path, ignored);
-  Result<Config> config = LoadConfig(path, SystemAccounts());
+  // A key file that is missing is told by its store, which is locked until it is there.
+  Result<Config> config = LoadConfig(path, SystemAccounts(), {.key_files = KeyFileCheck::kUnusable});
   if (!config.ok()) {
     LogErrorLines(config.error().message());
     return kExitConfiguration;

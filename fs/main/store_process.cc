@@ -31,9 +31,8 @@ ServerOptions ServerOptionsOf(const StorePart& part) {
   return options;
 }
 
-// All of the descriptor, into locked memory; it is closed.
-Result<SecretBuffer> ReadKeyText() {
-  UniqueFd file(kStoreKeyFile);
+// All of the file, into locked memory.
+Result<SecretBuffer> ReadKeyText(UniqueFd file) {
   SecretBuffer text(kMaxKeyFile + 1);
   size_t done = 0;
   while (done < text.size()) {
@@ -55,6 +54,7 @@ class StoreProcess {
  private:
   Status Prepare();
   void Unlock();
+  void UnlockWith(UniqueFd key_file);
   void OnMessage(ChildMessage message);
   Status TakeConfig(int fd);
   void TellStatus();
@@ -107,10 +107,13 @@ void StoreProcess::Unlock() {
     return backend_->StayLocked(
         StrCat("its passphrase has not been given: run `leasefs store unlock ", part_.name, "`"));
   }
-  Result<SecretBuffer> text = ReadKeyText();
-  if (!text.ok()) return backend_->StayLocked(text.error().message());
-  Result<SecretBuffer> key = ParseKeyFile(*text);
-  if (!key.ok()) return backend_->StayLocked(key.error().message());
+  UnlockWith(UniqueFd(kStoreKeyFile));
+}
+
+void StoreProcess::UnlockWith(UniqueFd key_file) {
+  Result<SecretBuffer> text = ReadKeyText(std::move(key_file));
+  Result<SecretBuffer> key = text.ok() ? ParseKeyFile(*text) : std::move(text);
+  if (!key.ok()) return backend_->StayLocked(StrCat(key.error().message(), "; correct it, then `leasefs reload`"));
   Status opened = backend_->TryOpen({StoreKey::Kind::kRaw, std::move(*key)});
   if (!opened.ok()) LogWarning(opened.error().message());
 }
@@ -125,6 +128,8 @@ void StoreProcess::OnMessage(ChildMessage message) {
       Status taken = TakeConfig(message.descriptors.front().get());
       return keeper_->Send(ChildMessageType::kConfigResult, message.number, taken.ok() ? "" : taken.error().message());
     }
+    case ChildMessageType::kStoreKey:
+      return backend_->is_open() ? void() : UnlockWith(std::move(message.descriptors.front()));
     case ChildMessageType::kStop:
       return loop_->Stop();
     case ChildMessageType::kReady:

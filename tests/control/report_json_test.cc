@@ -94,7 +94,12 @@ TEST(ReportJsonTest, EachProblemSaysWhatToDo) {
   };
   const std::vector<Case> cases = {
       {[](auto& r) { r.gate.links[0].connected = false; }, "backend local does not answer"},
-      {[](auto& r) { r.gate.links[0].health = protocol::HealthState::kLocked; }, "leasefs store unlock local"},
+      {[](auto& r) { r.gate.links[0].health = protocol::HealthState::kLocked; }, "leasefs store status"},
+      {[](auto& r) {
+         r.gate.links[0].health = protocol::HealthState::kLocked;
+         r.gate.links[0].message = "key file /k: missing; `leasefs store init` makes it";
+       },
+       "backend local is locked (key file /k: missing; `leasefs store init` makes it)"},
       {[](auto& r) { r.gate.links[0].health = protocol::HealthState::kDown; }, "backend local is down"},
       {[](auto& r) { r.gate.links[0].health = protocol::HealthState::kDegraded; }, "backend local is degraded"},
       {[](auto& r) { r.audit.sinks[0].up = false; }, "opens fail with EIO until it does"},

@@ -70,6 +70,23 @@ class Configuration(unittest.TestCase):
         os.mkfifo(self.daemon.config)
         self.refused_path("a FIFO")
 
+    def test_a_key_file_is_judged_alike_by_all_who_read_the_configuration(self):
+        place = f"leasefs.toml:{self.line_of(self.good, 'key = ')}:7: key file {self.daemon.key}"
+        os.rename(self.daemon.key, self.daemon.key.with_suffix(".away"))
+        for program in ("leasefsd", "leasefs"):
+            status, said = self.check(None, program)
+            self.assertEqual(status, 0, said)
+            self.assertIn(place + " is not there", said)
+        self.daemon.start()
+        self.assertIn(place + " is not there", self.daemon.cli("reload").stderr.decode())
+        os.rename(self.daemon.key.with_suffix(".away"), self.daemon.key)
+        os.chmod(self.daemon.key, 0o440)
+        self.refused(None, place + " is open to others than root")
+        reload = self.daemon.cli("reload", check=False)
+        self.assertEqual(reload.returncode, 2)
+        self.assertIn(place + " is open to others than root", reload.stderr.decode())
+        os.chmod(self.daemon.key, 0o400)
+
     def refused_path(self, what):
         status, said = self.check()
         self.assertEqual(status, 78, what)
@@ -155,6 +172,35 @@ class Sockets(DaemonTest):
             result = subprocess.run([BUILD / "leasefs", "--config", self.daemon.config, "--socket-dir", self.daemon.run, *arguments], user=BOB,
                                     group=BOB, extra_groups=[group], capture_output=True, check=False)
             self.assertEqual(result.returncode == 0, allowed, (arguments, result.stderr))
+
+
+class FirstHour(unittest.TestCase):
+    def test_a_store_that_is_made_after_the_start_opens_without_a_restart(self):
+        daemon = Daemon()
+        self.addCleanup(daemon.close)
+        daemon.start()
+        for said in (daemon.cli("store", "status").stdout, daemon.cli("ls", check=False).stderr, daemon.cli("status").stdout):
+            self.assertIn(b"leasefs store init", said)
+            self.assertNotIn(b"store unlock local", said)
+        daemon.init()
+        harness.wait_for("the store opens", lambda: daemon.json("store", "status")["stores"][0]["state"] == "open")
+        daemon.put("web/v", k=b"value")
+        self.assertEqual(read_as(ALICE, daemon.mount / "web/v/k"), b"value")
+
+    def test_a_key_that_was_mended_is_taken_at_a_reload(self):
+        daemon = Daemon()
+        self.addCleanup(daemon.close)
+        daemon.init()
+        good = daemon.key.read_bytes()
+        daemon.key.chmod(0o600)
+        for bad in (b"no key", good[:30] + b"AAAA" + good[34:]):
+            daemon.key.write_bytes(bad)
+            daemon.start()
+            self.assertIn(b"leasefs reload", daemon.cli("ls", check=False).stderr)
+            daemon.key.write_bytes(good)
+            daemon.cli("reload")
+            harness.wait_for("the store opens", lambda: daemon.json("store", "status")["stores"][0]["state"] == "open")
+            daemon.stop()
 
 
 class Import(DaemonTest):

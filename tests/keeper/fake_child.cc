@@ -132,6 +132,11 @@ class FakeChild {
         (void)!write(message.descriptors.front().get(), line.data(), line.size());
         return Note(role_ + " audit");
       }
+      case ChildMessageType::kStoreKey: {
+        char text[100];
+        ssize_t got = read(message.descriptors.front().get(), text, sizeof text);
+        return Note(StrCat(role_, " key ", std::string_view(text, got > 0 ? static_cast<size_t>(got) : 0)));
+      }
       case ChildMessageType::kStop:
         Note(role_ + " stop");
         if (!Told("deaf-" + role_)) _exit(0);

@@ -286,5 +286,17 @@ TEST_F(KeeperTest, StartsAStoreLockedWhenOthersCouldReadItsKey) {
   EXPECT_THAT(store, HasSubstr("--key-problem key file " + harness_.Path("store.key") + ": others than root"));
 }
 
+TEST_F(KeeperTest, GivesAStoreItsKeyOnceThatIsThereAndAtEachReload) {
+  ASSERT_EQ(unlink(harness_.Path("store.key").c_str()), 0);
+  ExpectReady();
+  EXPECT_THAT(harness_.Lines("store start pid=").at(0), HasSubstr("`leasefs store init` makes it"));
+  harness_.WriteFile("store.key", "made later", 0400);
+  EXPECT_TRUE(WaitForLine("store key made later")) << harness_.Log();
+  harness_.WriteFile("store.key", "changed", 0400);
+  harness_.Signal(SIGHUP);
+  EXPECT_TRUE(WaitForLine("store key changed")) << harness_.Log();
+  EXPECT_THAT(harness_.Lines("store start pid="), SizeIs(1)) << "it was not replaced for that";
+}
+
 }  // namespace
 }  // namespace leasefs
