@@ -256,6 +256,12 @@ Result<std::unique_ptr<AdminServer>> AdminServer::Create(FdLoop& loop, UniqueFd 
   peer_options.group = options.group;
   peer_options.timeout = options.peer_timeout;
   peer_options.max_payload = store_admin::kMaxAdminPayload;
+  peer_options.too_much_type = store_admin::kReplyFrame;
+  peer_options.too_much = [] {
+    AdminReply reply;
+    reply.error = Error(ErrorKind::kBusy, "too many large requests at once: nothing was done");
+    return reply.Encode();
+  };
   auto on_request = [weak = std::weak_ptr<Impl>(impl)](const PeerCredentials& peer, uint16_t type,
                                                        std::span<const std::byte> payload, PeerReply reply) {
     if (auto self = weak.lock()) self->OnRequest(peer, type, payload, std::move(reply));

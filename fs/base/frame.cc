@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <utility>
 
 #include "fs/base/codec.h"
 #include "fs/base/strings.h"
@@ -29,6 +30,8 @@ struct FrameConnection::Impl : std::enable_shared_from_this<FrameConnection::Imp
   void OnBytes(std::span<const std::byte> bytes);
   // False: the header is not acceptable, and the connection is being closed.
   bool TakeHeader();
+  bool Claim(size_t bytes);
+  void ReleaseClaim();
   void OnClosed(const std::string& why);
   void Close(const std::string& why);
 
@@ -43,6 +46,7 @@ struct FrameConnection::Impl : std::enable_shared_from_this<FrameConnection::Imp
   uint16_t type = 0;
   size_t payload_size = 0;
   SecretBuffer payload;
+  size_t claimed = 0;  // of the budget
 };
 
 void FrameConnection::Impl::Start() {
@@ -74,8 +78,12 @@ void FrameConnection::Impl::OnBytes(std::span<const std::byte> bytes) {
       continue;
     }
     if (bytes.empty()) return;
-    payload.Reserve(payload_size);
     std::span<const std::byte> part = bytes.first(std::min(missing, bytes.size()));
+    if (!Claim(part.size())) {
+      if (events.on_over_budget) events.on_over_budget();
+      return Close("too much arrives at once");
+    }
+    payload.Reserve(payload_size);
     payload.Append(part);
     bytes = bytes.subspan(part.size());
     if (payload.size() < payload_size) return;
@@ -101,14 +109,28 @@ bool FrameConnection::Impl::TakeHeader() {
   return true;
 }
 
+bool FrameConnection::Impl::Claim(size_t bytes) {
+  if (!options.budget) return true;
+  if (options.budget->left < bytes + options.leaves) return false;
+  options.budget->left -= bytes;
+  claimed += bytes;
+  return true;
+}
+
+void FrameConnection::Impl::ReleaseClaim() {
+  if (options.budget) options.budget->left += std::exchange(claimed, 0);
+}
+
 void FrameConnection::Impl::OnClosed(const std::string& why) {
   closed = true;
+  ReleaseClaim();
   payload.Clear();
   events.on_closed(why);
 }
 
 void FrameConnection::Impl::Close(const std::string& why) {
   closed = true;
+  ReleaseClaim();
   payload.Clear();
   if (stream != nullptr) stream->Close(why);
 }
@@ -123,6 +145,7 @@ FrameConnection::FrameConnection(std::unique_ptr<Stream> stream, Options options
 
 FrameConnection::~FrameConnection() {
   impl_->closed = true;
+  impl_->ReleaseClaim();
   impl_->stream.reset();
 }
 
@@ -139,6 +162,10 @@ void FrameConnection::Send(uint16_t type, SecretBuffer payload) {
     impl_->stream->Send(std::move(payload));
   }
   if (impl_->stream->queued() > impl_->options.max_queued) impl_->Close("the peer does not take what is sent to it");
+}
+
+void FrameConnection::ReleaseIncoming() {
+  impl_->ReleaseClaim();
 }
 
 bool FrameConnection::closed() const {

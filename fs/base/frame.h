@@ -15,16 +15,26 @@
 
 namespace leasefs {
 
+// What the frames that arrive on several connections may take together.
+struct FrameBudget {
+  size_t left;  // bytes
+};
+
 class FrameConnection {
  public:
   struct Options {
     size_t max_payload = size_t{8} << 20;  // bytes, per frame, both directions
     size_t max_queued = size_t{64} << 20;  // bytes not yet taken by the peer; over it the connection is closed
+    // A frame that comes in parts takes its bytes from it as they come, until ReleaseIncoming or the end.
+    std::shared_ptr<FrameBudget> budget{};
+    size_t leaves = 0;  // of the budget to others
   };
   struct Events {
     // The owner may destroy the connection inside either. `payload` is valid during the call.
     std::function<void(uint16_t type, std::span<const std::byte> payload)> on_frame;
     std::function<void(const std::string& why)> on_closed;  // once
+    // The budget does not reach for what arrives: the last words may be sent, then the connection is closed.
+    std::function<void()> on_over_budget{};
   };
   static constexpr size_t kHeaderBytes = 8;
 
@@ -34,6 +44,7 @@ class FrameConnection {
   FrameConnection& operator=(const FrameConnection&) = delete;
 
   void Send(uint16_t type, SecretBuffer payload);
+  void ReleaseIncoming();  // the last frame is done with
   bool closed() const;
   size_t queued() const;  // bytes not yet taken by the peer
 

@@ -83,7 +83,10 @@ struct PeerServer::Connection {
 
 struct PeerServer::Impl : std::enable_shared_from_this<PeerServer::Impl> {
   Impl(FdLoop& its_loop, UniqueFd its_listener, Options its_options, Handler its_handler)
-      : loop(its_loop), listener(std::move(its_listener)), options(its_options), handler(std::move(its_handler)) {}
+      : loop(its_loop),
+        listener(std::move(its_listener)),
+        options(std::move(its_options)),
+        handler(std::move(its_handler)) {}
 
   Status Listen() {
     return loop.Watch(listener.get(), EPOLLIN, [this](uint32_t) { Accept(); });
@@ -96,6 +99,7 @@ struct PeerServer::Impl : std::enable_shared_from_this<PeerServer::Impl> {
   void Accept();
   void Admit(UniqueFd fd);
   void OnFrame(uint64_t id, uint16_t type, std::span<const std::byte> payload);
+  void OnOverBudget(uint64_t id);
   void Close(uint64_t id, bool fault);
   void SetTimer(uint64_t id, Connection& connection);
   void OnTimer(uint64_t id);
@@ -111,6 +115,8 @@ struct PeerServer::Impl : std::enable_shared_from_this<PeerServer::Impl> {
   const Options options;
   Handler handler;
   std::map<uint64_t, Connection> connections;
+  const std::shared_ptr<FrameBudget> incoming =
+      std::make_shared<FrameBudget>(FrameBudget{options.max_incoming + options.max_payload});
   uint64_t next_id = 1;
   Loop::TimerId accept_timer = Loop::kNoTimer;
   Figures figures;
@@ -141,6 +147,7 @@ void PeerReply::Finish(uint16_t type, SecretBuffer payload) const {
   PeerServer::Connection* connection = server ? server->Find(ticket_->connection) : nullptr;
   if (connection == nullptr) return;
   connection->answering = false;
+  connection->frames->ReleaseIncoming();
   server->SetTimer(ticket_->connection, *connection);
 }
 
@@ -198,10 +205,15 @@ void PeerServer::Impl::Admit(UniqueFd fd) {
   connection.peer = std::move(*peer);
   auto stream = std::make_unique<MeteredStream>(MakeFdStream(loop, std::move(fd)), connection.traffic);
   connection.frames = std::make_unique<FrameConnection>(
-      std::move(stream), FrameConnection::Options{.max_payload = options.max_payload, .max_queued = options.max_queued},
+      std::move(stream),
+      FrameConnection::Options{.max_payload = options.max_payload,
+                               .max_queued = options.max_queued,
+                               .budget = incoming,
+                               .leaves = connection.peer.IsRoot() ? 0 : options.max_payload},
       FrameConnection::Events{
           .on_frame = [this, id](uint16_t type, std::span<const std::byte> payload) { OnFrame(id, type, payload); },
-          .on_closed = [this, id](const std::string&) { Close(id, false); }});
+          .on_closed = [this, id](const std::string&) { Close(id, false); },
+          .on_over_budget = [this, id] { OnOverBudget(id); }});
   SetTimer(id, connection);
 }
 
@@ -218,6 +230,13 @@ void PeerServer::Impl::OnFrame(uint64_t id, uint16_t type, std::span<const std::
   ticket->connection = id;
   PeerCredentials peer = connection->peer;  // the connection may end within the call
   handler(peer, type, payload, PeerReply(std::move(ticket)));
+}
+
+void PeerServer::Impl::OnOverBudget(uint64_t id) {
+  ++figures.dropped;
+  Connection* connection = Find(id);
+  if (connection != nullptr && options.too_much_type != 0)
+    connection->frames->Send(options.too_much_type, options.too_much());
 }
 
 void PeerServer::Impl::Close(uint64_t id, bool fault) {
@@ -253,7 +272,7 @@ Result<std::unique_ptr<PeerServer>> PeerServer::Create(FdLoop& loop, UniqueFd li
                                                        Handler handler) {
   int flags = fcntl(listener.get(), F_GETFL);
   if (flags < 0 || fcntl(listener.get(), F_SETFL, flags | O_NONBLOCK) != 0) return ErrnoError("control socket", errno);
-  auto impl = std::make_shared<Impl>(loop, std::move(listener), options, std::move(handler));
+  auto impl = std::make_shared<Impl>(loop, std::move(listener), std::move(options), std::move(handler));
   LEASEFS_RETURN_IF_ERROR(impl->Listen());
   return std::unique_ptr<PeerServer>(new PeerServer(std::move(impl)));
 }

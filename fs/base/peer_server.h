@@ -61,6 +61,11 @@ class PeerServer {
     Duration timeout = std::chrono::seconds(10);  // for a whole request to come; for a waiting reply to move
     size_t max_payload = size_t{1} << 20;         // of one frame, both directions
     size_t max_queued = size_t{64} << 20;         // of replies that the peer has not read
+    // Of all requests that are arriving or not answered yet, but for small ones. Root may take max_payload more.
+    size_t max_incoming = size_t{64} << 20;
+    // What a peer is told, by a frame of this type, before it is closed for that.
+    uint16_t too_much_type = 0;  // 0: nothing
+    std::function<SecretBuffer()> too_much{};
   };
   struct Figures {
     size_t connections = 0;  // now

@@ -84,8 +84,7 @@ Finished Client::Send(uint16_t type, const SecretBuffer& payload) {
     const ssize_t sent = send(socket_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) return Lost(StrCat("takes nothing for ", times_.silence.count() / 1000, " s"));
-    // A peer that may not ask is closed without being read.
-    if (sent < 0) return Unreachable(StrCat("the daemon at ", path_, " closed the connection"), kJoinGroup);
+    if (sent < 0) break;  // closed: perhaps it has said why
     rest = rest.subspan(static_cast<size_t>(sent));
   }
   return Finish();

@@ -244,6 +244,37 @@ TEST_F(PeerServerTest, TooLargeARequestIsClosed) {
   EXPECT_EQ(server_->figures().requests, 0U);
 }
 
+TEST_F(PeerServerTest, WhatArrivesAtAllConnectionsIsBounded) {
+  const std::string part(size_t{1} << 20, 'x');
+  PeerServer::Options options{.group = getgid(), .max_payload = size_t{2} << 20};
+  options.max_incoming = size_t{4} << 20;
+  options.too_much_type = 9;
+  options.too_much = [] { return SecretBuffer::CopyOf("too much"); };
+  Serve(options);
+  std::vector<PeerReply> waiting;
+  handle_ = [&](uint16_t, const SecretBuffer&, PeerReply reply) { waiting.push_back(std::move(reply)); };
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 6; ++i) {
+    clients.push_back(std::make_unique<Client>(*loop_, path_));
+    clients.back()->Send(1, part);
+  }
+  ASSERT_TRUE(RunUntil([&] { return waiting.size() == 6; })) << "four, and two that are root's";
+  Client last(*loop_, path_);
+  last.Send(1, part);
+  EXPECT_TRUE(RunUntil([&] { return last.closed; }));
+  EXPECT_EQ(last.type_received, 9);
+  EXPECT_EQ(last.received, "too much");
+  Client small(*loop_, path_);
+  small.Send(1, "small");
+  EXPECT_TRUE(RunUntil([&] { return waiting.size() == 7; })) << "what is here at once takes nothing";
+  waiting[0].Finish(2, SecretBuffer::CopyOf("done"));
+  clients[1]->frames.reset();
+  Client next(*loop_, path_);
+  next.Send(1, part);
+  EXPECT_TRUE(RunUntil([&] { return waiting.size() == 8; })) << "an answer and an end give back";
+  EXPECT_EQ(server_->figures().dropped, 1U);
+}
+
 TEST_F(PeerServerTest, MayBeDestroyedInsideTheHandler) {
   handle_ = [&](uint16_t, SecretBuffer, const PeerReply& reply) {
     server_.reset();
