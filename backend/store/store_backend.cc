@@ -1,5 +1,7 @@
 #include "backend/store/store_backend.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -46,6 +48,7 @@ void StoreBackend::SetLimits(uint32_t keep_versions, uint64_t value_bytes) {
 Status StoreBackend::TryOpen(const StoreKey& key) {
   if (is_open()) return Error(ErrorKind::kInvalid, StrCat("the store ", options_.name, " is open already"));
   const std::string& path = options_.path;
+  const bool log_there = access((path + "-wal").c_str(), F_OK) == 0;
   Result<std::unique_ptr<Store>> opened = Store::Open(path, key, loop_.random(), options_.settings);
   if (opened.ok()) {
     loop_.Cancel(std::exchange(retry_timer_, Loop::kNoTimer));
@@ -70,7 +73,10 @@ Status StoreBackend::TryOpen(const StoreKey& key) {
     RetryLater(key);
   } else {
     Close(State::kDamaged, ErrorKind::kRemote,
-          StrCat(error.message(), "; stop leasefs and put a good copy (`leasefs store backup` makes them) at ", path));
+          StrCat(error.message(), "; stop leasefs and put a good copy (`leasefs store backup` makes them) at ", path,
+                 log_there
+                     ? StrCat(", without ", path, "-wal, which is there and belongs to the file that lies there now")
+                     : ""));
   }
   return why_closed_;
 }

@@ -172,6 +172,10 @@ bool Database::in_transaction() const {
   return sqlite3_get_autocommit(db_.get()) == 0;
 }
 
+void Database::LeaveLogOnClose(bool leave) {
+  sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leave ? 1 : 0, nullptr);
+}
+
 Status Database::Checkpoint() {
   const int code = sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
   if (code != SQLITE_OK) return SqliteError(db_.get(), code, "taking the write-ahead log into the file");

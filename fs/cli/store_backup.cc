@@ -112,9 +112,10 @@ const VerbSpec kStoreBackup = {
     .name = "backup",
     .summary = "copy a store while it is in use (root only)",
     .details =
-        "FILE must not exist; it appears when it is whole and on the disk. To restore it, stop the daemon and put the "
-        "copy in the place of the "
-        "store. The copy opens with the key that the store has now: keep that too, elsewhere.",
+        "FILE must not exist; it appears when it is whole and on the disk. To restore it, stop the daemon, "
+        "remove the store's -wal and -shm files if they are there (they belong to the old file), and put the copy in "
+        "the "
+        "place of the store. The copy opens with the key that the store has now: keep that too, elsewhere.",
     .positionals = kPositionals,
     .options = kOptions,
     .touches_values = true,

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "tests/store/store_fixture.h"
 
@@ -192,6 +193,17 @@ TEST_F(StoreBackendTest, ADamagedStoreIsRefusedWithTheReason) {
   EXPECT_THAT(backend_.StateText(), testing::StartsWith("damaged: "));
   EXPECT_EQ(Read("s").error().kind(), ErrorKind::kRemote);
   EXPECT_EQ(loop_.pending(), 0u);
+}
+
+TEST_F(StoreBackendTest, ALogOfAnotherFileIsNamedAndLeftAlone) {
+  MakeStore(RawKey());
+  store_test::WriteFile(path_ + "-wal", "");
+  store_test::WriteFile(path_, std::string(8192, 'x'));
+  const Status refused = backend_.TryOpen(RawKey());
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message(), HasSubstr("without " + path_ + "-wal"));
+  unlink((path_ + "-wal").c_str());
+  EXPECT_THAT(backend_.TryOpen(RawKey()).error().message(), testing::Not(HasSubstr("-wal")));
 }
 
 TEST_F(StoreBackendTest, TellsWhatChangedSinceAGeneration) {

@@ -136,6 +136,29 @@ TEST_F(StoreCrashTest, KilledAtEveryWriteLeavesTheOldOrTheNewState) {
   }
 }
 
+// A backup that was put back beside the log of the store that was there before.
+TEST_F(StoreCrashTest, ALogThatBelongsToAnotherFileDoesNotChangeTheFileThatIsRefused) {
+  int refused = 0;
+  for (int64_t at = 1;; ++at) {
+    Restore();
+    if (InAnotherProcess(Fault::kExit, at, [&] { return OpenAndMake(Changes()[3]); }) == 0) break;
+    const std::string log = ReadFile(path_ + "-wal");
+    Restore();
+    {
+      auto other = Open();
+      for (int i = 0; i < 20; ++i) PutValues(*other, StrCat("other", i), {{"k", std::string(500, 'o')}});
+    }
+    const std::string file = ReadFile(path_);
+    WriteFile(path_ + "-wal", log);
+    if (TryOpen().ok()) continue;  // the log was cut before its change was whole
+    ++refused;
+    ASSERT_EQ(ReadFile(path_), file) << at;
+    unlink((path_ + "-wal").c_str());
+    ASSERT_TRUE(TryOpen().ok()) << at;
+  }
+  EXPECT_GT(refused, 0);
+}
+
 TEST_F(StoreCrashTest, KilledAgainAtEveryWriteOfTheRecovery) {
   const NamedChange& change = Changes()[1];
   const std::string fresh = After(change);
