@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -15,7 +16,12 @@ namespace {
 
 constexpr std::string_view kStartIt =
     "start it: `systemctl start leasefs`, or `leasefsd` in the foreground to see why it stops";
-constexpr std::string_view kJoinGroup = "become root, or a member of the group that the configuration names (leasefs)";
+
+// For somebody whom the daemon does not listen to.
+std::string JoinHint() {
+  if (geteuid() == 0) return "`journalctl -u leasefs` says why; is it the socket of a leasefsd?";
+  return "become root, or a member of the group that the configuration names (leasefs)";
+}
 
 Failure Unreachable(std::string message, std::string_view hint) {
   return {Exit::kDaemon, "daemon_unreachable", std::move(message), std::string(hint)};
@@ -41,7 +47,7 @@ Failure NotConnected(const std::string& path, int error_number) {
       return Unreachable(message + "nobody listens", kStartIt);
     case EACCES:
     case EPERM:
-      return Unreachable(message + "not allowed", kJoinGroup);
+      return Unreachable(message + "not allowed", JoinHint());
     case EAGAIN:
       return Unreachable(message + "it takes no more connections",
                          "wait a moment; if that lasts, `systemctl restart leasefs`");
@@ -101,8 +107,9 @@ Finished Client::ReadAll(std::span<std::byte> bytes, bool first) {
       continue;
     }
     if (first && bytes.size() == wanted && (got == 0 || errno == ECONNRESET)) {
-      return Unreachable(StrCat("the daemon at ", path_, " closed the connection without an answer"),
-                         StrCat(kJoinGroup, "; if you are, `journalctl -u leasefs` says why"));
+      return Unreachable(
+          StrCat("the daemon at ", path_, " closed the connection without an answer"),
+          geteuid() == 0 ? JoinHint() : StrCat(JoinHint(), "; if you are, `journalctl -u leasefs` says why"));
     }
     return Lost("stopped in the middle of its answer");
   }

@@ -85,7 +85,7 @@ Finished RunExplain(Context& context, const Arguments& arguments) {
              Printable(view["words"].Text(), 5000), '\n'));
   Table table({"", "RULE", "WHERE", "WHY"});
   for (const JsonView& rule : view["rules"].Items()) {
-    if (!rule["covers"].Bool()) continue;
+    if (!rule["covers"].Bool() && !rule["covers_directory"].Bool()) continue;
     table.Add({rule["decides"].Bool() ? "=>" : "", rule["text"].Text(), rule["location"].Text(), rule["why"].Text()});
   }
   if (!table.empty()) console.Data(StrCat('\n', table.ToString()));

@@ -70,6 +70,17 @@ void ShowKeys(Context& context, const Place& place, const AdminReply& reply) {
   context.console.Data(table.ToString());
 }
 
+// The secret's path and the key are often written as one path, as on the mount.
+Failure WithHint(Failure failure, const Place& place, const std::string& key) {
+  const size_t slash = place.path.rfind('/');
+  if (failure.code != ErrorKindName(ErrorKind::kNotFound) || !key.empty() || slash == std::string::npos) return failure;
+  const Place secret{place.backend, place.socket, place.path.substr(0, slash)};
+  failure.hint =
+      StrCat("if ", Printable(place.path.substr(slash + 1)), " is a key: `leasefs get ", Printable(secret.Name()), " ",
+             Printable(place.path.substr(slash + 1)), "`; `leasefs ls` shows what there is");
+  return failure;
+}
+
 Finished RunGet(Context& context, const Arguments& arguments) {
   const std::string key = arguments.Value("--field").value_or(arguments.Positional(1));
   if (arguments.Has("--field") && !arguments.Positional(1).empty()) {
@@ -84,7 +95,9 @@ Finished RunGet(Context& context, const Arguments& arguments) {
   LEASEFS_ASSIGN_OR_RETURN(place, FindPlace(context, arguments.Positional(0), Root::kRefused));
   request.path = place.path;
   if (!key.empty()) request.keys.push_back(key);
-  LEASEFS_ASSIGN_OR_RETURN(reply, AskStore(place.socket, request));
+  auto asked = AskStore(place.socket, request);
+  if (!asked.ok()) return WithHint(std::move(asked).error(), place, key);
+  const AdminReply& reply = *asked;
 
   const bool reveal = arguments.Has("--reveal");
   if (context.settings.json) {

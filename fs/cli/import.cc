@@ -145,13 +145,15 @@ void ShowPlan(Context& context, const ImportSource& source, const Plan& plan, co
   context.console.Data(std::move(writer.EndArray().EndObject()).Take());
 }
 
-Finished SendBatch(ImportSource& source, const Plan& plan, const Batch& batch, const Place& place, bool* applied) {
+Finished SendBatch(ImportSource& source, const Plan& plan, const Batch& batch, const Place& place, bool* applied,
+                   Progress& progress) {
   store_admin::AdminRequest request;
   request.verb = store_admin::Verb::kImport;
   request.path = plan.prefix;
   for (size_t i = batch.first; i < batch.last; ++i) {
     LEASEFS_ASSIGN_OR_RETURN(fields, Local(source.Take(i), "it changed while it was read: try again"));
     request.puts.push_back({.secret = plan.paths[i], .fields = std::move(fields), .replace = plan.replace});
+    progress.Advance(i + 1);
   }
   LEASEFS_ASSIGN_OR_RETURN(reply, AskStore(place.socket, request, kPatient));
   *applied &= reply.applied;
@@ -171,6 +173,7 @@ void ShowResult(Context& context, const Plan& plan, const Place& place, bool app
   store_admin::AdminReply reply;
   reply.applied = applied;
   WarnIfNotApplied(context, reply);
+  WarnIfShownNowhere(context, place.backend, plan.paths);
 }
 
 Finished RunImport(Context& context, const Arguments& arguments) {
@@ -192,8 +195,7 @@ Finished RunImport(Context& context, const Arguments& arguments) {
   {
     Progress progress(context.console, *clock, "import", plan.paths.size());
     for (const Batch& batch : plan.batches) {
-      progress.Advance(batch.first);
-      Finished sent = SendBatch(*source, plan, batch, place, &applied);
+      Finished sent = SendBatch(*source, plan, batch, place, &applied, progress);
       if (sent.ok()) continue;
       Failure failure = std::move(sent).error();
       failure.message += batch.first == 0

@@ -76,7 +76,8 @@ Outcome<std::vector<std::string>> StoreSockets(const std::string& run_directory)
     return Failure{Exit::kDaemon, "daemon_unreachable", ErrnoError(StrCat("reading ", run_directory), errno).message(),
                    missing ? "start the daemon: `systemctl start leasefs`, or `leasefsd`; or say where its sockets "
                              "are: --socket-dir DIR"
-                           : "become root, or a member of the group leasefs"};
+                   : geteuid() == 0 ? "is it a directory? --socket-dir DIR says where the sockets are"
+                                    : "become root, or a member of the group leasefs"};
   }
   std::vector<std::string> names;
   while (const dirent* entry = readdir(directory.get())) {

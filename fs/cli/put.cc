@@ -21,6 +21,7 @@ Finished RunPut(Context& context, const Arguments& arguments) {
   request.puts.push_back({.secret = place.path, .fields = std::move(fields), .replace = arguments.Has("--replace")});
   LEASEFS_ASSIGN_OR_RETURN(reply, AskStore(place.socket, request));
   ShowNewVersion(context, place, reply);
+  WarnIfShownNowhere(context, place.backend, {place.path});
   return Finish();
 }
 

@@ -15,7 +15,14 @@ Finished RunRollback(Context& context, const Arguments& arguments) {
   request.verb = store_admin::Verb::kRollback;
   request.path = place.path;
   request.version = version;
-  LEASEFS_ASSIGN_OR_RETURN(reply, AskStore(place.socket, request));
+  auto asked = AskStore(place.socket, request);
+  if (!asked.ok()) {
+    Failure failure = std::move(asked).error();
+    if (failure.code == ErrorKindName(ErrorKind::kNotFound))
+      failure.hint = StrCat("`leasefs history ", Printable(place.Name()), "` shows which versions there are");
+    return failure;
+  }
+  const store_admin::AdminReply& reply = *asked;
   ShowNewVersion(context, place, reply);
   return Finish();
 }

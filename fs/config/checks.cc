@@ -129,6 +129,23 @@ void WarnOfRules(Draft& draft, const std::vector<PathPattern>& patterns) {
   }
 }
 
+// "web/tls" for the secret web/tls: nobody who writes that means a file of this name.
+void WarnOfSecrets(Draft& draft) {
+  for (size_t i = 0; i < draft.config.rules.size(); ++i) {
+    const std::string& path = draft.config.rules[i].path;
+    const size_t slash = path.rfind('/');
+    // A name with a dot is that of a file, as a rule.
+    if (slash == std::string::npos || path.find('*') != std::string::npos || path.find('.', slash) != std::string::npos)
+      continue;
+    const bool in_tree = std::any_of(draft.config.trees.begin(), draft.config.trees.end(),
+                                     [&](const TreeOptions& tree) { return path.compare(0, slash, tree.path) == 0; });
+    if (!in_tree) continue;
+    draft.problems.Warn(draft.rule_places[i],
+                        StrCat("allow \"", Printable(path, 64), "\" opens a key of that name, and no secret"),
+                        StrCat("if it is a secret, write \"", Printable(path, 64), "/*\" (or \"/**\")"));
+  }
+}
+
 void WarnOfTrees(Draft& draft, const std::vector<PathPattern>& patterns) {
   for (size_t i = 0; i < draft.config.trees.size(); ++i) {
     const std::string& path = draft.config.trees[i].path;
@@ -166,6 +183,7 @@ void CheckWhole(Draft& draft) {
   std::vector<PathPattern> patterns;
   for (const AllowRule& rule : draft.config.rules) patterns.emplace_back(rule.path);
   WarnOfRules(draft, patterns);
+  WarnOfSecrets(draft);
   WarnOfTrees(draft, patterns);
   WarnOfIdentity(draft);
 }

@@ -18,6 +18,7 @@ class ControlTarget {
 
   virtual const std::string& Mount() const = 0;  // "/run/leasefs"
   virtual StatusReport Status() const = 0;
+  virtual std::vector<TreeReport> Trees() const = 0;  // without figures, so cheaper than Status
   // Paths are below the mount, without '/' at the ends; "" is the mount itself.
   virtual Result<PathReport> Stat(const std::string& path) const = 0;
   // SECURITY: decided by the code that enforces.

@@ -29,6 +29,10 @@ bool HasGroup(const AllowRule& rule, const ExplainQuestion& question) {
 
 }  // namespace
 
+bool CoversDirectory(const ExplainReport& report, size_t index) {
+  return index < report.covers_directory.size() && report.covers_directory[index];
+}
+
 std::string RuleLocation(const AllowRule& rule) {
   return StrCat(rule.where.file, ":", rule.where.line, ":", rule.where.column);
 }
@@ -42,6 +46,11 @@ std::string RuleText(const AllowRule& rule) {
 
 RuleVerdict JudgeRule(const ExplainReport& report, const ExplainQuestion& question, size_t index) {
   const AllowRule& rule = report.rules.at(index);
+  if (CoversDirectory(report, index)) {
+    const std::string directory = Printable(rule.path);
+    return {false, StrCat("its path is that of the directory, not of the files in it: write \"", directory,
+                          "/*\" (or \"/**\")")};
+  }
   if (!report.covers_path.at(index)) return {false, "its path does not cover this one"};
   if (!rule.users.empty() && !HasUser(rule, question.uid)) {
     return {false, StrCat("uid ", question.uid, " is not ", Names(rule.users))};

@@ -11,6 +11,8 @@ namespace leasefs::control {
 // path = "web/**", user = ["www-data"]
 std::string RuleText(const AllowRule& rule);
 
+// The rule speaks about the directory that the path is in, and not about the path.
+bool CoversDirectory(const ExplainReport& report, size_t index);
 std::string RuleLocation(const AllowRule& rule);  // file:line:column
 
 struct RuleVerdict {

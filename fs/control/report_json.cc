@@ -176,6 +176,7 @@ std::string ExplainJson(const ExplainReport& report, const ExplainQuestion& ques
                      {"text", RuleText(report.rules[i])},
                      {"location", RuleLocation(report.rules[i])},
                      {"covers", static_cast<bool>(report.covers_path[i])},
+                     {"covers_directory", CoversDirectory(report, i)},
                      {"matches", verdict.matches},
                      {"decides", report.decision.rule == static_cast<int32_t>(i)},
                      {"why", verdict.why}});
@@ -190,6 +191,13 @@ std::string ExplainJson(const ExplainReport& report, const ExplainQuestion& ques
                {"generation", report.generation},
                {"owner", Owner(report.ownership)},
                {"rules", std::move(rules)}});
+}
+
+std::string TreesJson(const std::vector<TreeReport>& trees) {
+  Json list = Json::array();
+  for (const TreeReport& tree : trees)
+    list.push_back({{"path", tree.path}, {"backend", tree.backend}, {"source", tree.source}});
+  return Text({{"schema", kReportSchema}, {"trees", std::move(list)}});
 }
 
 std::string RefreshJson(const RefreshReport& report) {

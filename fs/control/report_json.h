@@ -17,7 +17,9 @@
 //           owner: {uid, gid, mode} | null, fetched, fresh_until, stale_until, lease_end,
 //           freshness: "fresh"|"stale"|"expired"|"unknown", status, open_handles}
 // explain  {schema, path, exists, caller: {uid, gid, groups}, allowed, words, rule: index | null, generation,
-//           owner: {uid, gid, mode}, rules: [{index, text, location, covers, matches, decides, why}]}
+//           owner: {uid, gid, mode}, rules: [{index, text, location, covers, covers_directory, matches,
+//           decides, why}]}
+// trees    {schema, trees: [{path, backend, source}]}
 // refresh  {schema, path, asked}
 // reload   {schema, generation, warnings: [text]}
 // version  {schema, version}
@@ -39,6 +41,7 @@ struct Moment {
 std::string StatusJson(const StatusReport& report, const Moment& now);
 std::string StatJson(const PathReport& report, const Moment& now);
 std::string ExplainJson(const ExplainReport& report, const ExplainQuestion& question);
+std::string TreesJson(const std::vector<TreeReport>& trees);
 std::string RefreshJson(const RefreshReport& report);
 std::string ReloadJson(const ReloadReport& report);
 std::string VersionJson(const std::string& version);

@@ -64,6 +64,10 @@ void RunExplain(const VerbCall& call) {
   call.done(ExplainJson(call.target.Explain(*question), *question));
 }
 
+void RunTrees(const VerbCall& call) {
+  call.done(TreesJson(call.target.Trees()));
+}
+
 void RunRefresh(const VerbCall& call) {
   auto path = BelowMount(call.target.Mount(), call.arguments.empty() ? "" : call.arguments[0]);
   if (!path.ok()) return call.done(std::move(path).error());
@@ -88,6 +92,7 @@ constexpr VerbRow kVerbs[] = {
     {"status", Right::kObserve, 0, 0, "", RunStatus},
     {"stat", Right::kObserve, 1, 1, "PATH", RunStat},
     {"explain", Right::kObserve, 3, 16, "PATH UID GID [GID,GID,...]", RunExplain},
+    {"trees", Right::kObserve, 0, 0, "", RunTrees},
     {"version", Right::kObserve, 0, 0, "", RunVersion},
     {"refresh", Right::kOperate, 0, 1, "[PATH]", RunRefresh},
     {"reload", Right::kOperate, 0, 0, "", RunReload},

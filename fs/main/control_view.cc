@@ -29,6 +29,12 @@ control::StatusReport ControlView::Status() const {
   return report;
 }
 
+std::vector<TreeReport> ControlView::Trees() const {
+  std::vector<TreeReport> trees;
+  for (const TreeOptions& tree : parts_.config.trees) trees.push_back({tree.path, tree.backend, tree.source, 0, 0, 0});
+  return trees;
+}
+
 control::AuditReport ControlView::Audit() const {
   AuditRing::Figures figures = parts_.ring.figures();
   control::AuditReport report;

@@ -33,6 +33,7 @@ class ControlView : public control::ControlTarget {
 
   const std::string& Mount() const override { return parts_.config.mount; }
   control::StatusReport Status() const override;
+  std::vector<TreeReport> Trees() const override;
   Result<PathReport> Stat(const std::string& path) const override { return parts_.gate.Stat(path); }
   ExplainReport Explain(const control::ExplainQuestion& question) const override;
   void Refresh(const std::string& path, control::Answer<control::RefreshReport> done) override;

@@ -99,7 +99,12 @@ ExplainReport SecretGate::Explain(const Caller& caller, const std::vector<gid_t>
   report.exists = node != kNoNode;
   report.generation = policy_->generation();
   report.rules = policy_->rules();
-  for (const AllowRule& rule : report.rules) report.covers_path.push_back(MatchesPattern(rule.path, path));
+  const std::string directory = path.substr(0, std::min(path.size(), path.rfind('/')));
+  for (const AllowRule& rule : report.rules) {
+    const bool covers = MatchesPattern(rule.path, path);
+    report.covers_path.push_back(covers);
+    report.covers_directory.push_back(!covers && MatchesPattern(rule.path, directory));
+  }
   RuleSetId rules = policy_->RulesFor(path);
   report.decision = policy_->Decide(rules, caller, &groups);
   report.ownership = report.exists && !nodes_.IsDirectory(node) ? OwnershipLocked(node) : policy_->OwnershipFor(rules);

@@ -69,6 +69,7 @@ struct ExplainReport {
   uint64_t generation = 0;
   std::vector<AllowRule> rules;   // all of them, in file order
   std::vector<bool> covers_path;  // per rule
+  std::vector<bool> covers_directory;  // per rule: not the path, but the directory that it is in
 };
 
 }  // namespace leasefs

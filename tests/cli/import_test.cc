@@ -5,6 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "fs/cli/import_source.h"
 #include "tests/cli/run_cli.h"
 #include "tests/cli/scripted_peer.h"
@@ -159,6 +162,23 @@ TEST_F(ImportTest, WhatDoesNotFitIntoOneRequestGoesInSeveral) {
             "{\"backend\":\"local\",\"secrets\":9,\"keys\":9,\"bytes\":37748736,\"requests\":2,\"applied\":true}\n");
   ASSERT_EQ(store_->requests().size(), 2u);
   EXPECT_EQ(store_->requests()[0].puts.size() + store_->requests()[1].puts.size(), 9u);
+}
+
+TEST_F(ImportTest, OnATerminalItShowsHowFarItIsAlsoWithinOneRequest) {
+  std::vector<std::string> words = {"--socket-dir", run_.path(), "import", data_ / "in"};
+  for (int i = 0; i < 8; ++i) data_.Write("in/s" + std::to_string(i) + "/v", "v");
+  const UniqueFd master(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  ASSERT_TRUE(master.valid() && grantpt(master.get()) == 0 && unlockpt(master.get()) == 0);
+  const UniqueFd terminal(open(ptsname(master.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));
+  Invocation invocation;
+  invocation.words = words;
+  invocation.descriptors = {terminal.get(), terminal.get(), terminal.get()};
+  invocation.environment = [](const std::string&) { return std::optional<std::string>(); };
+  EXPECT_EQ(cli::Run(invocation), 0);
+  std::string shown(4096, '\0');
+  shown.resize(static_cast<size_t>(std::max<ssize_t>(read(master.get(), shown.data(), shown.size()), 0)));
+  EXPECT_THAT(shown, HasSubstr("]  1/8"));
+  EXPECT_THAT(shown, Not(HasSubstr("]  0/8")));
 }
 
 TEST_F(ImportTest, AStoresErrorSaysHowMuchWasImported) {

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "fs/control/report_json.h"
+#include "fs/control/wire.h"
 #include "tests/cli/run_cli.h"
 #include "tests/cli/scripted_peer.h"
 
@@ -82,6 +84,38 @@ TEST_F(StoreVerbsTest, PutWarnsWhenTheMountDoesNotShowItYet) {
   EXPECT_EQ(result.exit, 0);
   EXPECT_EQ(result.out, "");
   EXPECT_THAT(result.err, HasSubstr("the mount has not confirmed"));
+}
+
+TEST_F(StoreVerbsTest, PutAndImportWarnWhenNoTreeShowsIt) {
+  std::vector<std::string> asked;
+  const ScriptedPeer control(run_ / "control.sock", [&](PeerConnection& connection) {
+    const SecretBuffer payload = connection.ReadFrame();
+    auto request = control::ControlRequest::Decode(payload.Expose());
+    if (request.ok()) asked.push_back(request->verb);
+    control::ControlReply reply;
+    reply.json = control::TreesJson(
+        {{"web", "local", "web", 0, 0, 0}, {"pg", "local", "db/main", 0, 0, 0}, {"other", "second", "", 0, 0, 0}});
+    connection.WriteFrame(control::kReplyFrame, reply.Encode());
+  });
+  for (const char* shown : {"web", "web/tls", "db/main", "db/main/x"})
+    EXPECT_EQ(Run({"put", shown, "k=-"}, "v").err, "") << shown;
+  for (const char* hidden : {"we", "webs/tls", "db", "db/mainly"}) {
+    const CliResult result = Run({"put", hidden, "k=-"}, "v");
+    EXPECT_EQ(result.exit, 0);
+    EXPECT_THAT(result.err, HasSubstr(std::string("no [[tree]] shows local:") + hidden)) << hidden;
+  }
+  EXPECT_THAT(Run({"import", data_.Write("x.json", R"({"tls":{"k":"v"}})"), "--to", "web"}).err,
+              Not(HasSubstr("tree")));
+  EXPECT_THAT(Run({"import", data_ / "x.json", "--to", "app"}).err, HasSubstr("no [[tree]] shows local:app/tls"));
+  EXPECT_THAT(asked, testing::Each(std::string("trees")));
+}
+
+TEST_F(StoreVerbsTest, WhatIsNotThereIsHintedAtByTheVerb) {
+  reply_.error = Error(ErrorKind::kNotFound, "web/tls has no version 99");
+  EXPECT_THAT(Run({"rollback", "web/tls", "99"}).err, HasSubstr("`leasefs history local:web/tls`"));
+  reply_.error = Error(ErrorKind::kNotFound, "no secret web/tls/key");
+  EXPECT_THAT(Run({"get", "web/tls/key"}).err, HasSubstr("`leasefs get local:web/tls key`"));
+  EXPECT_THAT(Run({"get", "web", "key"}).err, Not(HasSubstr("is a key")));
 }
 
 TEST_F(StoreVerbsTest, GetGivesTheBytesAndNothingElse) {

@@ -38,6 +38,14 @@ TEST(ConfigWarningTest, ARuleThatCanMatchNoFile) {
               ElementsAre("c:2:8: allow \"*/x\" can match no file of any tree: correct the path or remove the rule"));
 }
 
+TEST(ConfigWarningTest, ARuleForASecretItself) {
+  EXPECT_THAT(WarningsOf(kStoreAndTree + Allow("web/tls")),
+              ElementsAre("c:11:8: allow \"web/tls\" opens a key of that name, and no secret: if it is a secret, write "
+                          "\"web/tls/*\" (or \"/**\")"));
+  EXPECT_THAT(WarningsOf(kStoreAndTree + Allow("web/key.pem")), IsEmpty());
+  EXPECT_THAT(WarningsOf(kStoreAndTree + Allow("web/tls/key")), IsEmpty());
+}
+
 TEST(ConfigWarningTest, ARuleThatOpensEverything) {
   for (const char* path : {"**", "**/*", "*/**", "*/**/*", "*/*/**"}) {
     EXPECT_THAT(WarningsOf(kStoreAndTree + Allow(path)),

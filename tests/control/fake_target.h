@@ -16,6 +16,10 @@ class FakeTarget : public ControlTarget {
     ++calls;
     return status;
   }
+  std::vector<TreeReport> Trees() const override {
+    ++calls;
+    return status.gate.trees;
+  }
   Result<PathReport> Stat(const std::string& asked) const override {
     ++calls;
     path = asked;

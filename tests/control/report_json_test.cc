@@ -186,7 +186,8 @@ TEST(ReportJsonTest, ExplainHasItsSchemaAndAReasonForEachRule) {
   std::string text = ExplainJson(FullExplain(), question);
   EXPECT_EQ(ShapeOf(text),
             "{schema:n,path:s,exists:b,caller:{uid:n,gid:n,groups:[n]},allowed:b,words:s,rule:n,generation:n,"
-            "owner:{uid:n,gid:n,mode:s},rules:[{index:n,text:s,location:s,covers:b,matches:b,decides:b,why:s}]}");
+            "owner:{uid:n,gid:n,mode:s},rules:[{index:n,text:s,location:s,covers:b,covers_directory:b,matches:b,"
+            "decides:b,why:s}]}");
   json explain = json::parse(text);
   EXPECT_EQ(explain["words"],
             "uid 1000, gid 1000 may open web/key by the rule at /etc/leasefs/leasefs.toml:12:1: path = \"web/*\", "
@@ -210,6 +211,8 @@ TEST(ReportJsonTest, ARefusalSaysWhy) {
             "would let them in");
   EXPECT_EQ(explain["rules"][2]["why"], "the caller is in no group of \"tls\"");
   report.covers_path.assign(4, false);
+  report.covers_directory = {true, false, false, false};
+  EXPECT_NE(ExplainJson(report, question).find("write \\\"" + report.rules[0].path + "/*\\\""), std::string::npos);
   EXPECT_NE(ExplainJson(report, question).find("no rule covers it"), std::string::npos);
 }
 

@@ -40,7 +40,8 @@ class VerbsTest : public testing::Test {
 TEST_F(VerbsTest, EachVerbNamesItsRightAndItIsEnforced) {
   const std::map<std::string_view, Right> expected = {{"status", Right::kObserve},  {"stat", Right::kObserve},
                                                       {"explain", Right::kObserve}, {"version", Right::kObserve},
-                                                      {"refresh", Right::kOperate}, {"reload", Right::kOperate}};
+                                                      {"trees", Right::kObserve},   {"refresh", Right::kOperate},
+                                                      {"reload", Right::kOperate}};
   ASSERT_EQ(Verbs().size(), expected.size());
   for (const VerbRow& row : Verbs()) {
     EXPECT_EQ(row.right, expected.at(row.name)) << row.name;
@@ -72,7 +73,7 @@ TEST_F(VerbsTest, TheWrongNumberOfArgumentsSaysWhatIsRight) {
 
 TEST_F(VerbsTest, AnUnknownVerbNamesTheKnownOnes) {
   EXPECT_EQ(ErrorOf("sta\ntus").message(),
-            "no verb 'sta\\x0atus'; there are: status, stat, explain, version, refresh, reload");
+            "no verb 'sta\\x0atus'; there are: status, stat, explain, trees, version, refresh, reload");
 }
 
 TEST_F(VerbsTest, ExplainTakesNumbers) {
