@@ -86,7 +86,7 @@ Result<bool> StoreFile::Copy::CheckSome() {
   if (!checked) return false;
   if (copy_.state_.set != set_) return Error(ErrorKind::kRemote, "damaged: the copy is not of this moment");
   LEASEFS_RETURN_IF_ERROR(copy_.database_.Checkpoint());
-  copy_.database_.LeaveLogOnClose(false);
+  copy_.database_.TakeLogOnClose();
   whole_ = true;
   return true;
 }

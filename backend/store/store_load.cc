@@ -51,6 +51,7 @@ Status StoreFile::Format(const std::string& path, const char* vfs, const StoreKe
   LEASEFS_RETURN_IF_ERROR(file.InsertRow(file.meta_, {kSlotsRow, {}, EncodeSlots(slots)}));
   LEASEFS_RETURN_IF_ERROR(file.meta_.Insert({kStateRow, {}, {}}));
   LEASEFS_RETURN_IF_ERROR(file.Commit());
+  file.database_.TakeLogOnClose();
   return file.database_.Checkpoint();
 }
 
@@ -72,14 +73,13 @@ Result<std::unique_ptr<StoreFile>> StoreFile::Open(const std::string& path, cons
   }
   // What a crash left in the log, now that it is known to be right.
   LEASEFS_RETURN_IF_ERROR(file->database_.Checkpoint());
-  file->database_.LeaveLogOnClose(false);
+  file->database_.TakeLogOnClose();
   return file;
 }
 
 Status StoreFile::OpenTables(const std::string& path, const char* vfs, bool check_pages) {
   LEASEFS_ASSIGN_OR_RETURN(database, Database::Open(path, vfs));
   database_ = std::move(database);
-  database_.LeaveLogOnClose(true);
   LEASEFS_RETURN_IF_ERROR(CheckHeader(database_));
   LEASEFS_ASSIGN_OR_RETURN(journal, database_.ReadText("PRAGMA journal_mode=WAL"));
   if (journal != "wal")

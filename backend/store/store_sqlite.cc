@@ -119,6 +119,7 @@ Result<Database> Database::Open(const std::string& path, const char* vfs) {
   database.db_.reset(raw);
   if (code != SQLITE_OK) return SqliteError(raw, code, "opening the file");
 
+  sqlite3_db_config(raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   sqlite3_db_config(raw, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(raw, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_db_config(raw, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
@@ -172,8 +173,8 @@ bool Database::in_transaction() const {
   return sqlite3_get_autocommit(db_.get()) == 0;
 }
 
-void Database::LeaveLogOnClose(bool leave) {
-  sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leave ? 1 : 0, nullptr);
+void Database::TakeLogOnClose() {
+  sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
 }
 
 Status Database::Checkpoint() {

@@ -82,9 +82,8 @@ class Database {
   int64_t changed_rows() const;  // of the last insert, update or delete
   bool in_transaction() const;
 
-  // Whether closing leaves the write-ahead log as it is: of a file of which it is not known yet that the log is its
-  // own.
-  void LeaveLogOnClose(bool leave);
+  // Until this is called, closing leaves the write-ahead log as it is: it may be that of another file.
+  void TakeLogOnClose();
   // Takes what the write-ahead log holds into the file, durably, and empties the log.
   Status Checkpoint();
   // Into `target`, which nobody else uses until the copy has ended.
