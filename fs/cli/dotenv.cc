@@ -26,7 +26,7 @@ class DotenvReader {
 
   Result<std::vector<protocol::Field>> Read() {
     if (text_.starts_with("\xEF\xBB\xBF")) at_ = 3;
-    if (const size_t nul = text_.find('\0'); nul != text_.npos)
+    if (const size_t nul = text_.find('\0'); nul != std::string_view::npos)
       return Bad(nul, "a NUL byte, which an environment cannot hold");
     for (SkipBlank(); at_ < text_.size(); SkipBlank()) LEASEFS_RETURN_IF_ERROR(ReadLine());
     return std::move(fields_);
@@ -112,7 +112,7 @@ class DotenvReader {
 
   Status ReadSingleQuoted(size_t opening, SecretBuffer& value) {
     const size_t closing = text_.find('\'', at_);
-    if (closing == text_.npos) return Bad(opening, "this quote is never closed");
+    if (closing == std::string_view::npos) return Bad(opening, "this quote is never closed");
     value.Append(text_.substr(at_, closing - at_));
     at_ = closing + 1;
     return Ok();
@@ -121,7 +121,7 @@ class DotenvReader {
   Status ReadDoubleQuoted(size_t opening, SecretBuffer& value) {
     for (;;) {
       const size_t stop = text_.find_first_of("\"\\$", at_);
-      if (stop == text_.npos) return Bad(opening, "this quote is never closed");
+      if (stop == std::string_view::npos) return Bad(opening, "this quote is never closed");
       value.Append(text_.substr(at_, stop - at_));
       at_ = stop + 1;
       if (text_[stop] == '"') return Ok();

@@ -200,7 +200,7 @@ class JsonReader {
     static constexpr std::string_view kShort = "\"\\/bfnrt";
     static constexpr std::string_view kMeaning = "\"\\/\b\f\n\r\t";
     const size_t start = at_++;
-    if (const size_t index = kShort.find(Peek()); index != kShort.npos) {
+    if (const size_t index = kShort.find(Peek()); index != std::string_view::npos) {
       ++at_;
       if (out != nullptr) out->Append(kMeaning.substr(index, 1));
       return Ok();

@@ -24,7 +24,7 @@ struct CloseDirectory {
 
 bool IsBackendName(std::string_view name) {
   return !name.empty() && name.size() <= 32 &&
-         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") == name.npos;
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") == std::string_view::npos;
 }
 
 std::string Listed(const std::vector<std::string>& names) {

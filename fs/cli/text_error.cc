@@ -10,7 +10,7 @@ std::string LocationIn(const std::string& file, std::string_view text, size_t of
   const std::string_view before = text.substr(0, offset);
   const auto lines = std::count(before.begin(), before.end(), '\n');
   const size_t newline = before.rfind('\n');
-  const std::string_view line = newline == before.npos ? before : before.substr(newline + 1);
+  const std::string_view line = newline == std::string_view::npos ? before : before.substr(newline + 1);
   const auto columns = std::count_if(line.begin(), line.end(), [](char c) { return (c & 0xC0) != 0x80; });
   return StrCat(Printable(file), ':', lines + 1, ':', columns + 1);
 }
