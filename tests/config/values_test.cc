@@ -163,22 +163,36 @@ class AnyAccounts : public AccountDatabase {
   std::optional<RuleGroup> Group(const std::string& name) const override { return RuleGroup{1, name}; }
 };
 
-TEST(ConfigTest, EveryTomlBlockOfTheReadmeIsAccepted) {
-  std::ifstream readme("README.md");
-  if (!readme) GTEST_SKIP() << "no README.md here";
+// The lines of `file` between one that ends with `begin`, after a line `section`, and one that is `end`; each with the
+// number that it has there.
+std::string BlockOf(const std::string& file, const std::string& section, const std::string& begin,
+                    const std::string& end) {
+  std::ifstream in(file);
   std::string line, block;
-  bool inside = false;
-  for (int number = 1; std::getline(readme, line); ++number) {
-    if (!inside && line.starts_with("```toml")) {
-      inside = true;
-      block = std::string(static_cast<size_t>(number), '\n');
-    } else if (inside && line.starts_with("```")) {
-      inside = false;
-      Result<Config> config = ParseConfig(block, "README.md", AnyAccounts());
-      EXPECT_TRUE(config.ok()) << config.error().message();
-    } else if (inside) {
-      block += line + "\n";
-    }
+  bool in_section = section.empty(), inside = begin.empty();
+  while (std::getline(in, line)) {
+    if (inside && !end.empty() && line == end) return block;
+    block += inside ? line + "\n" : "\n";
+    in_section = in_section || line == section;
+    inside = inside || (in_section && line.ends_with(begin));
+  }
+  return inside ? block : "";
+}
+
+TEST(ConfigTest, WhatTheDocumentsShowIsAccepted) {
+  if (!std::ifstream("README.md")) GTEST_SKIP() << "run from the top of the source tree";
+  const std::pair<std::string, std::string> blocks[] = {
+      {"README.md", BlockOf("README.md", "", "<<'TOML'", "TOML")},
+      {"leasefs.toml(5)", BlockOf("packaging/man/leasefs.toml.5.scd", "# EXAMPLES", "```", "```")},
+      {"leasefsd(8)", BlockOf("packaging/man/leasefsd.8.scd", "# EXAMPLES", "# cat leasefs.toml",
+                              "# export LEASEFS_CONFIG=$PWD/leasefs.toml")},
+      {"leasefs.toml", BlockOf("packaging/leasefs.toml", "", "", "")}};
+  for (const auto& [name, block] : blocks) {
+    EXPECT_NE(block.find("[backend.local]"), std::string::npos) << name;
+    Result<Config> config = ParseConfig(block, name, AnyAccounts());
+    ASSERT_TRUE(config.ok()) << config.error().message();
+    EXPECT_EQ(config->trees.empty(), name == "leasefs.toml") << name;
+    EXPECT_TRUE(config->warnings.empty()) << config->warnings.front();
   }
 }
 
