@@ -63,11 +63,17 @@ claim "a reload is accepted" systemctl reload leasefs
 claim "the new rule holds" eventually reads other one
 claim "the old rule is gone" refused reader
 echo 'no such key' >>/etc/leasefs/leasefs.toml
-systemctl reload leasefs
+claim "a reload with a bad file fails" eval '! systemctl reload leasefs'
 told() { property StatusText | grep -q 'configuration not loaded'; }
 claim "a bad file is told in the status line" eventually told
 claim "and changes nothing" reads other one
 write_config reader
+
+mv /var/log/leasefs/audit.jsonl /var/log/leasefs/audit.jsonl.1
+claim "what logrotate runs afterwards" sh -e <(sed -n '/postrotate/,/endscript/{//!p}' /etc/logrotate.d/leasefs)
+claim "makes a new audit file" eventually test -e /var/log/leasefs/audit.jsonl
+claim "the last rules hold" reads other one
+claim "and the record is in it" eventually grep -q '"path":"web/tls/key"' /var/log/leasefs/audit.jsonl
 
 main=$(property MainPID)
 kill -9 "$main"
