@@ -165,6 +165,12 @@ class Sockets(DaemonTest):
             self.assertEqual(as_user(BOB, try_it), 0)
         self.still_fine()
 
+    def test_an_act_that_was_allowed_and_fails_is_in_the_audit_twice(self):
+        self.daemon.cli("get", "web/nowhere", "k", check=False)
+        self.daemon.put("web/v", k=b"value")
+        acts = [(record["verb"], record["outcome"], record.get("error")) for record in self.daemon.audit() if record["type"] == "admin"]
+        self.assertEqual(acts[-3:], [("get", "allowed", None), ("get", "failed", "ENOENT"), ("put", "allowed", None)])
+
     def test_what_needs_root_is_refused_to_the_group(self):
         import grp
         group = grp.getgrnam("leasefs").gr_gid
