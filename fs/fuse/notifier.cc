@@ -38,11 +38,18 @@ void InodeNotifier::Start(Tell tell) {
 }
 
 void InodeNotifier::Stop() {
-  if (!thread_.joinable()) return;
+  while (!StopWithin(std::chrono::hours(1))) {
+  }
+}
+
+bool InodeNotifier::StopWithin(std::chrono::milliseconds bound) {
+  if (!thread_.joinable()) return true;
   stop_.store(true);
   wake_.fetch_add(1);
   wake_.notify_one();
+  if (!ended_.try_acquire_for(bound)) return false;
   thread_.join();
+  return true;
 }
 
 bool InodeNotifier::Take(uint64_t* inode) {
@@ -66,6 +73,7 @@ void InodeNotifier::Run() {
     }
     if (!stop_.load()) wake_.wait(seen);
   }
+  ended_.release();
 }
 
 InodeNotifier::Counts InodeNotifier::counts() const {

@@ -7,9 +7,11 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <semaphore>
 #include <thread>
 #include <unordered_set>
 
@@ -37,9 +39,11 @@ class InodeNotifier : public Notifier {
   InodeNotifier& operator=(const InodeNotifier&) = delete;
 
   void InvalidateInode(NodeId id) override;
-  // By the session. Stop waits for a notification that is under way.
+  // By the session. Stop waits for a notification that is under way, StopWithin for so long at most: false, the kernel
+  // still holds it up (who calls it must see to it that READs are answered meanwhile).
   void Start(Tell tell);
   void Stop();
+  bool StopWithin(std::chrono::milliseconds bound);
   Counts counts() const;
 
  private:
@@ -50,6 +54,7 @@ class InodeNotifier : public Notifier {
   Tell tell_;  // constant while the thread runs
   std::thread thread_;
   std::atomic<bool> stop_{false};
+  std::binary_semaphore ended_{0};
   std::atomic<uint32_t> wake_{0};  // changes when there is something to do
 
   Mutex mutex_;  // leaf

@@ -22,6 +22,7 @@ namespace leasefs {
 namespace {
 
 constexpr uint32_t kMaxReplays = 3;
+constexpr auto kNotifierBound = std::chrono::milliseconds(500);
 
 struct SessionDeleter {
   void operator()(fuse_session* session) const { fuse_session_destroy(session); }
@@ -162,6 +163,7 @@ Result<std::unique_ptr<FuseSession>> FuseSession::Create(const Options& options)
 
 FuseSession::~FuseSession() {
   Stop();
+  impl_->core.notifier.Stop();  // it uses the session
   for (const auto& owner : impl_->core.parked.TakeOwners()) owner->Leave();
 }
 
@@ -266,8 +268,9 @@ Status FuseSession::Start(size_t workers) {
 }
 
 void FuseSession::Stop() {
+  // First the notifier: the READ that it may be waiting for is answered by a worker.
+  if (!impl_->core.notifier.StopWithin(kNotifierBound)) LogWarning("the kernel holds up a notification");
   impl_->workers.clear();
-  impl_->core.notifier.Stop();
 }
 
 void FuseSession::ProcessForTest(std::span<const std::byte> request) {

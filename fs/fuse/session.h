@@ -85,7 +85,8 @@ class FuseSession {
   Status Recover();
   // Starts `workers` threads (1..kMaxWorkers) and the notifier.
   Status Start(size_t workers);
-  // Ends the threads at a request's boundary and waits for them; no request is lost. Also done by the destructor.
+  // Ends the threads at a request's boundary and waits for them; no request is lost. The notifier, which the kernel may
+  // hold up, is waited for half a second. Also done by the destructor, which waits for it to the end.
   void Stop();
 
   // The mount is gone (ENODEV) or the peer closed the socket.

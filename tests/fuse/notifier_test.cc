@@ -55,6 +55,22 @@ TEST(InodeNotifierTest, NeverBlocksWhoAsks) {
   EXPECT_TRUE(Eventually([&] { return notifier.counts().told == 4; }));
 }
 
+TEST(InodeNotifierTest, IsWaitedForNoLongerThanIsSaid) {
+  InodeNotifier notifier;
+  std::latch entered(1);
+  std::latch go(1);
+  notifier.Start([&](uint64_t) {
+    entered.count_down();
+    go.wait();
+    return 0;
+  });
+  notifier.InvalidateInode({1, 1});
+  entered.wait();
+  EXPECT_FALSE(notifier.StopWithin(std::chrono::milliseconds(5)));
+  go.count_down();
+  notifier.Stop();
+}
+
 TEST(InodeNotifierTest, StopsAndStartsAgainWithoutLosingWhatWaits) {
   InodeNotifier notifier;
   notifier.Start([](uint64_t) { return 0; });

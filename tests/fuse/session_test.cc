@@ -103,6 +103,25 @@ TEST_F(FuseSessionTest, StopsWhileItsWorkersSitInRead) {
   EXPECT_EQ(client_.Wait(late).error, 0) << "a stop loses no request";
 }
 
+// The kernel holds up a notification until a READ is answered: a stop that ended the workers first would never end.
+TEST_F(FuseSessionTest, ItsWorkersServeUntilTheNotifierHasEnded) {
+  Serve();
+  client_.HoldUp(true);
+  for (uint32_t node = 1; node <= 5000; ++node) notifier_.InvalidateInode({node, 1});
+  uint64_t told = 0;
+  EXPECT_TRUE(Eventually([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return std::exchange(told, notifier_.counts().told) == notifier_.counts().told && told > 0;
+  }));
+  std::thread stop([&] { session_->Stop(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  uint64_t unique = client_.SendOpen(kKeyNode);
+  EXPECT_TRUE(Eventually([&] { return !gate_.handles().empty(); }));
+  client_.HoldUp(false);
+  stop.join();
+  EXPECT_EQ(client_.Wait(unique).error, 0);
+}
+
 TEST_F(FuseSessionTest, RefusesMoreWorkersThanSlots) {
   Create();
   EXPECT_EQ(session_->Start(0).error().kind(), ErrorKind::kInvalid);

@@ -34,6 +34,7 @@ void FuseClient::StopListening() {
 void FuseClient::Collect() {
   RawBytes packet(size_t{2} << 20);
   for (;;) {
+    while (held_up_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     ssize_t n = recv(kernel_.get(), packet.data(), packet.size(), 0);
     if (n <= 0) return;
     fuse_out_header header{};

@@ -60,6 +60,8 @@ class FuseClient {
   void HangUp();
   // Replies fail from now on, as they do to a caller that is gone.
   void StopListening();
+  // Nothing is taken from the daemon any more, or is again: what it writes is held up when the socket is full.
+  void HoldUp(bool held_up) { held_up_ = held_up; }
 
   // Returns the request's unique. `caller`: who asks.
   uint64_t Send(uint32_t opcode, NodeId node, const RawBytes& body, const ForgedCaller& caller = {});
@@ -103,6 +105,7 @@ class FuseClient {
   UniqueFd kernel_;
   UniqueFd device_;
   std::atomic<uint64_t> next_unique_{2};
+  std::atomic<bool> held_up_{false};
   mutable std::mutex mutex_;
   std::condition_variable arrived_;
   std::map<uint64_t, Received> replies_;
