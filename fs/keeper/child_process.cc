@@ -1,5 +1,6 @@
 #include "fs/keeper/child_process.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <sys/syscall.h>
@@ -10,6 +11,9 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <fstream>
+#include <iterator>
+#include <memory>
 
 #include "fs/base/strings.h"
 
@@ -60,6 +64,22 @@ std::string InWords(const siginfo_t& info) {
 
 }  // namespace
 
+bool OnlyDeadOrUninterruptible(const std::string& task_directory) {
+  auto close_directory = [](DIR* open_directory) { closedir(open_directory); };
+  std::unique_ptr<DIR, decltype(close_directory)> directory(opendir(task_directory.c_str()));
+  if (directory == nullptr) return false;
+  while (const dirent* entry = readdir(directory.get())) {
+    if (entry->d_name[0] == '.') continue;
+    std::ifstream file(StrCat(task_directory, "/", entry->d_name, "/stat"));
+    std::string text{std::istreambuf_iterator<char>(file), {}};
+    if (text.empty()) continue;  // it ended meanwhile
+    size_t name_end = text.rfind(')');  // of the thread's name, which may hold anything
+    if (name_end == std::string::npos || name_end + 2 >= text.size()) return false;
+    if (std::string_view("ZXxD").find(text[name_end + 2]) == std::string_view::npos) return false;
+  }
+  return true;
+}
+
 Result<ChildProcess> ChildProcess::Spawn(const ChildSpec& spec) {
   std::vector<char*> arguments = Pointers(spec.arguments);
   std::vector<char*> environment = Pointers(spec.environment);
@@ -96,6 +116,10 @@ void ChildProcess::KillAndReap() const {
 
 std::optional<std::string> ChildProcess::Reap() const {
   return Wait(WNOHANG);
+}
+
+bool ChildProcess::HeldUpInKernel() const {
+  return OnlyDeadOrUninterruptible(StrCat("/proc/", pid_, "/task"));
 }
 
 std::optional<std::string> ChildProcess::Wait(int flags) const {

@@ -36,6 +36,8 @@ class ChildProcess {
   void KillAndReap() const;                   // blocks until it is dead
   // How it ended, in words ("exit status 1"), and that it is gone; nothing while it lives.
   std::optional<std::string> Reap() const;
+  // After Kill: it is not gone, and yet none of its threads will run a program's code again.
+  bool HeldUpInKernel() const;
 
  private:
   ChildProcess(pid_t pid, UniqueFd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
@@ -43,5 +45,9 @@ class ChildProcess {
   pid_t pid_;
   UniqueFd pidfd_;
 };
+
+// Of a process that was sent SIGKILL, by its /proc/PID/task: every thread left is dead or in an uninterruptible wait,
+// after which it dies before it gets back to its program. One that cannot be looked at, or runs, makes it false.
+bool OnlyDeadOrUninterruptible(const std::string& task_directory);
 
 }  // namespace leasefs

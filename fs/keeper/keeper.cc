@@ -85,6 +85,7 @@ void Keeper::WatchMounts() {
 void Keeper::MakeChildren() {
   SupervisedChild::Options watch = options_.fs_watch;
   watch.name = "fs";
+  watch.may_leave_held_up = true;
   fs_ = std::make_unique<SupervisedChild>(*loop_, watch, FsEvents());
   for (const BackendOptions& backend : reload_.running().backends) {
     watch = options_.store_watch;

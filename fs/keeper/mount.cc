@@ -24,6 +24,7 @@ extern "C" int umount2(const char* target, int flags) noexcept;
 namespace leasefs {
 namespace {
 
+constexpr int kUmountForce = 1;     // MNT_FORCE
 constexpr int kUmountDetach = 2;    // MNT_DETACH
 constexpr int kUmountNoFollow = 8;  // UMOUNT_NOFOLLOW
 constexpr unsigned kMountAttributes =
@@ -200,7 +201,7 @@ void FuseMount::Detach() {
     if (!table.ok()) return;
     auto top = TopMountAt(*table, path_);
     if (!top || top->device != number_) return;
-    if (umount2(path_.c_str(), kUmountDetach | kUmountNoFollow) != 0) {
+    if (umount2(path_.c_str(), kUmountForce | kUmountDetach | kUmountNoFollow) != 0) {
       LogError(StrCat("unmounting ", path_, ": ", std::strerror(errno)));
       return;
     }

@@ -30,7 +30,8 @@ class FuseMount {
   // Somebody unmounted it: attach the same filesystem again, with all that is open on it. True: it was gone. kInvalid:
   // something else is mounted there now.
   Result<bool> Mend();
-  // umount2(MNT_DETACH); open descriptors live until the last /dev/fuse is closed.
+  // Unmounts it, and ends the connection: who waits for an answer gets ECONNABORTED, also when a process that is held
+  // up in the kernel has /dev/fuse still open.
   void Detach();
 
  private:

@@ -7,6 +7,12 @@
 #include "fs/keeper/run_files.h"
 
 namespace leasefs {
+namespace {
+
+constexpr Duration kLookInterval = std::chrono::milliseconds(50);
+constexpr int kLooks = 4;  // a thread that has a request copied into a slot that is swapped out is done by then
+
+}  // namespace
 
 SupervisedChild::SupervisedChild(FdLoop& loop, Options options, Events events)
     : loop_(loop), options_(std::move(options)), events_(std::move(events)) {}
@@ -14,6 +20,7 @@ SupervisedChild::SupervisedChild(FdLoop& loop, Options options, Events events)
 SupervisedChild::~SupervisedChild() {
   if (process_) process_->Kill();
   Forget();
+  for (const ChildProcess& process : left_) loop_.Unwatch(process.pidfd());
 }
 
 void SupervisedChild::Start() {
@@ -52,7 +59,9 @@ void SupervisedChild::Stop() {
 }
 
 void SupervisedChild::Kill() {
-  if (process_) process_->Kill();
+  if (!process_) return;
+  process_->Kill();
+  if (look_timer_ == Loop::kNoTimer) look_timer_ = loop_.After(kLookInterval, [this] { CheckHeldUp(); });
 }
 
 void SupervisedChild::Send(const ChildMessage& message) {
@@ -139,6 +148,33 @@ void SupervisedChild::CheckDeath() {
   PlanStart(*how, was_ready);
 }
 
+void SupervisedChild::CheckHeldUp() {
+  looks_held_up_ = process_->HeldUpInKernel() ? looks_held_up_ + 1 : 0;
+  // When everything stops there is no successor, and the end of the connection is what ends it.
+  if (looks_held_up_ >= kLooks && (options_.may_leave_held_up || stopping_)) return LeaveHeldUp();
+  look_timer_ = loop_.After(kLookInterval, [this] { CheckHeldUp(); });
+}
+
+void SupervisedChild::LeaveHeldUp() {
+  LogWarning(StrCat(options_.name, ", pid ", process_->pid(), ": it is killed, and the kernel holds up its end"));
+  bool was_ready = ready_;
+  loop_.Unwatch(process_->pidfd());
+  left_.push_back(std::move(*process_));
+  process_.reset();
+  Status watched = loop_.Watch(left_.back().pidfd(), EPOLLIN, [this](uint32_t) { ReapLeft(); });
+  if (!watched.ok()) LogWarning(std::move(watched).error().Context("watching a process that ends").message());
+  Forget();
+  PlanStart("killed, not yet gone", was_ready);
+}
+
+void SupervisedChild::ReapLeft() {
+  std::erase_if(left_, [this](const ChildProcess& process) {
+    if (!process.Reap()) return false;
+    loop_.Unwatch(process.pidfd());
+    return true;
+  });
+}
+
 void SupervisedChild::PlanStart(const std::string& how, bool was_ready) {
   Duration delay = stopping_ ? Duration::zero() : restart_delay_.NextAfterDeath(loop_.Now(), was_ready);
   if (!stopping_) start_timer_ = loop_.After(delay, [this] { Start(); });
@@ -152,8 +188,11 @@ void SupervisedChild::Forget() {
   process_.reset();
   ready_ = false;
   unanswered_ = 0;
+  looks_held_up_ = 0;
   loop_.Cancel(ping_timer_);
   loop_.Cancel(start_timer_);
+  loop_.Cancel(look_timer_);
+  look_timer_ = Loop::kNoTimer;
 }
 
 }  // namespace leasefs

@@ -38,6 +38,38 @@ def wait_for(what, condition, timeout=10.0):
         time.sleep(0.01)
 
 
+class HeldThreads:
+    """Threads of another process that do not run until they are killed, while the others do: held by ptrace, by the thread that made this."""
+
+    def __init__(self, tids):
+        self.tids = tids
+        for tid in tids:
+            self._ptrace(0x4206, tid)  # PTRACE_SEIZE
+            self._ptrace(0x4207, tid)  # PTRACE_INTERRUPT
+            os.waitpid(tid, 0x40000000)  # __WALL
+
+    @staticmethod
+    def _ptrace(request, tid):
+        if _libc.ptrace(ctypes.c_long(request), ctypes.c_long(tid), None, None) != 0:
+            raise OSError(ctypes.get_errno(), f"ptrace({request:#x}, {tid})")
+
+    def bury(self):
+        """After the kill: their deaths are told to the tracer first."""
+        for tid in self.tids:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(tid, 0x40000000)
+
+
+def threads_of(pid):
+    """[(tid, name, state)]"""
+    found = []
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            name, fields = (task / "stat").read_text().split("(", 1)[1].rsplit(")", 1)
+            found.append((int(task.name), name, fields.split()[0]))
+    return found
+
+
 def mounts_below(path):
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         points = [line.split()[4] for line in file]

@@ -11,7 +11,7 @@ import threading
 import time
 
 import harness
-from harness import ALICE, Daemon, DaemonTest, as_user, read_as, wait_for
+from harness import ALICE, Daemon, DaemonTest, HeldThreads, as_user, read_as, threads_of, wait_for
 
 KILLS = int(os.environ.get("LEASEFS_KILLS", "100"))
 SECRETS = 20
@@ -159,6 +159,38 @@ class Takeover(DaemonTest):
         for number, reader in enumerate(readers):
             self.assertEqual(reader.communicate(timeout=10)[0], value_of(number))
             self.assertEqual(reader.returncode, 0)
+
+    def hold_up_the_notifier(self):
+        """A READ that no worker takes locks its page, and the notifier, told to drop it, waits for that in the kernel.
+        Returns fs, what holds its workers, and the reader."""
+        read = 'exec 3<"$1"; echo opened; read go; exec cat <&3'
+        reader = subprocess.Popen(["sh", "-c", read, "sh", self.path("web/s1/k")], user=ALICE, group=ALICE, extra_groups=[],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        reader.stdout.readline()
+        fs = self.daemon.child("fs")
+        held = HeldThreads([tid for tid, name, _ in threads_of(fs) if name.startswith("fuse-")])
+        reader.stdin.write(b"\n")
+        time.sleep(0.3)
+        self.daemon.put("web/s1", k=value_of(2))
+        self.daemon.cli("refresh", "web/s1")
+        wait_for("the notifier is held up", lambda: ("notifier", "D") in [thread[1:] for thread in threads_of(fs)], 5)
+        return fs, held, reader
+
+    def test_a_notifier_held_up_in_the_kernel_delays_no_successor(self):
+        fs, held, reader = self.hold_up_the_notifier()
+        os.kill(fs, signal.SIGKILL)
+        held.bury()
+        self.assertEqual(reader.communicate(timeout=10)[0], value_of(1))
+        self.daemon.wait_new_child("fs", fs)
+        self.assertEqual(read_as(ALICE, self.path("web/s1/k")), value_of(2))
+        wait_for("the old process is gone", lambda: not os.path.exists(f"/proc/{fs}"))
+
+    def test_a_notifier_held_up_in_the_kernel_delays_no_stop(self):
+        _, held, reader = self.hold_up_the_notifier()
+        os.kill(self.daemon.process.pid, signal.SIGTERM)
+        held.bury()
+        self.daemon.process.wait(5)
+        self.assertEqual(reader.communicate(timeout=5)[0], b"")
 
     def test_a_stopped_fs_is_replaced_by_the_watchdog(self):
         self.assertEqual(read_as(ALICE, self.path("web/s1/k")), value_of(1))

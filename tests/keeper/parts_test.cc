@@ -6,6 +6,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include "fs/base/strings.h"
+#include "fs/keeper/child_process.h"
 #include "fs/keeper/child_wire.h"
 #include "fs/keeper/memory_files.h"
 #include "fs/keeper/mount_table.h"
@@ -121,6 +127,37 @@ TEST(RestartDelayTest, StaysShortForOneThatServesInBetween) {
   RestartDelay delay;
   BootTime now(std::chrono::hours(1));
   for (int expected : {0, 0, 100, 100, 100, 100}) EXPECT_EQ(delay.NextAfterDeath(now, true), milliseconds(expected));
+}
+
+// A /proc/PID/task with threads in these states.
+class TaskDirectory {
+ public:
+  explicit TaskDirectory(std::string_view states) {
+    char pattern[] = "/tmp/leasefs-task-XXXXXX";
+    path_ = mkdtemp(pattern);
+    int tid = 100;
+    for (char state : states) {
+      std::string task = StrCat(path_, "/", ++tid);
+      std::filesystem::create_directory(task);
+      std::ofstream(task + "/stat") << tid << " (odd ) S) " << state << " 1 100 100 0 -1\n";
+    }
+  }
+  ~TaskDirectory() { std::filesystem::remove_all(path_); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+TEST(ChildProcessTest, IsHeldUpInTheKernelWhenEveryThreadIsDeadOrUninterruptible) {
+  for (std::string_view states : {"D", "Z", "ZD", "ZXDD"}) {
+    EXPECT_TRUE(OnlyDeadOrUninterruptible(TaskDirectory(states).path())) << states;
+  }
+  for (std::string_view states : {"R", "S", "t", "T", "ZR", "DS", "ZDI"}) {
+    EXPECT_FALSE(OnlyDeadOrUninterruptible(TaskDirectory(states).path())) << states;
+  }
+  EXPECT_FALSE(OnlyDeadOrUninterruptible("/proc/self/task"));
+  EXPECT_FALSE(OnlyDeadOrUninterruptible("/nowhere"));
 }
 
 TEST(MemoryFilesTest, StateMemoryKeepsItsSizeAndTakesNoRoom) {
