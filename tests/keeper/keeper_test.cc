@@ -120,6 +120,17 @@ TEST_F(KeeperTest, ReplacesAChildThatStopsAnswering) {
   EXPECT_NE(kill(stuck, 0), 0) << "the successor started while the old process lived";
 }
 
+TEST_F(KeeperTest, ReplacesAStoreThatStopsAnswering) {
+  harness_.options().store_watch.ping_interval = std::chrono::milliseconds(10);
+  ExpectReady();
+  pid_t stuck = harness_.ChildPid("store"), fs = harness_.ChildPid("fs");
+  ASSERT_EQ(kill(stuck, SIGSTOP), 0);
+  ASSERT_TRUE(WaitForStarts("store", 2)) << harness_.Log();
+  EXPECT_THAT(harness_.Log(), HasSubstr("store local does not answer (60 pings)"));
+  EXPECT_NE(kill(stuck, 0), 0) << "the successor started while the old process lived";
+  EXPECT_EQ(harness_.ChildPid("fs"), fs);
+}
+
 TEST_F(KeeperTest, WaitsLongerAndLongerForAChildThatDiesAtOnce) {
   harness_.options().ready_limit = std::chrono::milliseconds(1500);
   harness_.Tell("die-store");
