@@ -1,8 +1,8 @@
 // SupervisedChild: one role that always has a process: started, watched, replaced when it dies or stops answering.
-// Owned by the keeper, which outlives it; used on the loop's thread. The successor starts only when no thread of the old
-// process can run its program again, since two that write to the same surviving memory would tear it. As a rule that is
-// when it is dead (its pidfd says so). But fs's notifier waits in the kernel, uninterruptibly, until a READ is answered,
-// and when fs is killed then, only its successor can answer: such a process is left to its end.
+// Owned by the keeper, which outlives it; used on the loop's thread. The successor starts only when no thread of the
+// old process can run its program again, since two that write to the same surviving memory would tear it. As a rule
+// that is when it is dead (its pidfd says so). But fs's notifier waits in the kernel, uninterruptibly, until a READ is
+// answered, and when fs is killed then, only its successor can answer: such a process is left to its end.
 #pragma once
 
 #include <functional>

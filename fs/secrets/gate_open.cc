@@ -56,8 +56,12 @@ SecretGate::Step SecretGate::OpenLocked(Attempt& attempt, NodeId id, int flags, 
 
   Decision decision = DecideLocked(attempt, RulesLocked(id.node));
   if (decision.outcome == Decision::Outcome::kNeedGroups) return Step::kNeedGroups;
-  if (decision.outcome == Decision::Outcome::kDeny)
-    return finish(decision, Error(ErrorKind::kDenied, "no rule allows it"));
+  if (decision.outcome == Decision::Outcome::kDeny) {
+    Step denied = finish(decision, Error(ErrorKind::kDenied, "no rule allows it"));
+    // The kernel may keep the name from a time when the tree was not hidden (S22). Recorded as what it is.
+    if (HiddenLocked(id.node)) result = Error(ErrorKind::kNotFound, "there is no such secret");
+    return denied;
+  }
 
   Readiness readiness = ReadinessLocked(id.node);
   bool stale = readiness == Readiness::kStale;

@@ -2,7 +2,9 @@
 // backend. Guarded by the gate's lock.
 #pragma once
 
+#include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,6 +16,8 @@
 #include "fs/base/secret_buffer.h"
 #include "fs/base/time.h"
 #include "fs/caller/caller.h"
+#include "fs/config/options.h"
+#include "fs/policy/policy.h"
 #include "fs/secrets/backend_link.h"
 #include "fs/secrets/gate.h"
 #include "fs/secrets/state_layout.h"
@@ -58,6 +62,13 @@ struct GateAttempt {
 struct GateFailure {
   Error error;
   BootTime retry_at;  // not asked again before
+};
+
+// After a reload: through the names, to find those of which the kernel keeps something that is not so any more.
+struct GateOwnershipWalk {
+  std::shared_ptr<const Policy> before, after;
+  std::vector<TreeOptions> trees_before, trees_after;
+  uint32_t next = 0;
 };
 
 struct GateLink {

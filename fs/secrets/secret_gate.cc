@@ -49,27 +49,37 @@ Result<std::unique_ptr<SecretGate>> SecretGate::Create(const Parts& parts, const
 }
 
 Status SecretGate::Configure(const Config& config, uint64_t generation) {
+  if (config.backends.size() > kMaxBackends) {
+    return Error(ErrorKind::kInvalid, StrCat("at most ", kMaxBackends, " backends"));
+  }
   MutexLock lock(mutex_);
-  std::vector<TreeOptions> trees_before;
-  for (const Tree& tree : trees_.trees()) trees_before.push_back(tree.options);
-  std::shared_ptr<const Policy> policy_before = policy_;
+  GateOwnershipWalk walk;
+  for (const Tree& tree : trees_.trees()) walk.trees_before.push_back(tree.options);
+  walk.before = policy_;
 
   LEASEFS_ASSIGN_OR_RETURN(change, trees_.Configure(config.trees));
   for (uint32_t node : change.gone) held_.Remove(node);
-  for (uint32_t root : change.changed) {  // it shows another place now: nothing that was known holds
-    held_.Remove(root);
-    nodes_[root].present = 1;
+  for (uint32_t node : change.emptied) held_.Withdraw(node);
+  for (const TreeMap::Change::Root& root : change.changed) {
+    held_.Remove(root.node);
+    nodes_[root.node].present = 1;
+    nodes_[root.node].size = root.source;
   }
   held_.ForgetFreed();
   failures_.clear();
   listing_failures_.clear();
-  bool other_value_limit = !trees_before.empty() && limits_.value_bytes != config.limits.value_bytes;
+  bool other_value_limit = !walk.trees_before.empty() && limits_.value_bytes != config.limits.value_bytes;
   limits_ = config.limits;
   if (other_value_limit) held_.ApplyValueLimit(limits_.value_bytes);
   audit_required_ = config.audit.required;
   policy_ = std::make_shared<const Policy>(config.rules, generation);
   rule_sets_.assign(nodes_.count(), 0);
-  if (!trees_before.empty()) InvalidateChangedOwnershipLocked(*policy_before, trees_before);
+  walk.after = policy_;
+  walk.trees_after = config.trees;
+  if (!walk.trees_before.empty()) {
+    walks_.push_back(std::move(walk));
+    if (walks_.size() == 1) PostWalk();
+  }
 
   std::vector<std::unique_ptr<Link>> links;
   for (const BackendOptions& backend : config.backends) {
@@ -85,35 +95,15 @@ Status SecretGate::Configure(const Config& config, uint64_t generation) {
       if (record == nullptr && (candidate.name_hash == 0 || candidate.name_hash == NameHash(backend.name)))
         record = &candidate;
     }
-    if (record == nullptr) return Error(ErrorKind::kInvalid, StrCat("at most ", kMaxBackends, " backends"));
+    if (record == nullptr) std::abort();  // backends do not come and go while the memory lives
     record->name_hash = NameHash(backend.name);
     links.push_back(std::make_unique<Link>(backend.name, static_cast<BackendSink&>(*this), *record));
     links.back()->since = loop_.Now();
   }
   links_ = std::move(links);
+  waits_.ForgetAsked([](uint32_t) { return true; });  // an answer on its way may be about what was shown before
   RequestPumpLocked();
   return Ok();
-}
-
-// Attributes that the kernel keeps for an hour follow the rules (S5): where those of a file changed, it is told.
-void SecretGate::InvalidateChangedOwnershipLocked(const Policy& before, const std::vector<TreeOptions>& trees_before) {
-  auto tree_before = [&](const std::string& path) -> const TreeOptions* {
-    for (const TreeOptions& tree : trees_before) {
-      if (tree.path == path) return &tree;
-    }
-    return nullptr;
-  };
-  for (uint32_t node = 0; node < nodes_.count(); ++node) {
-    const Tree* tree = trees_.Of(node);
-    if (tree == nullptr || nodes_.IsDirectory(node) || nodes_[node].present == 0 || nodes_[node].version == 0) continue;
-    const TreeOptions* old_tree = tree_before(tree->options.path);
-    if (old_tree == nullptr) continue;
-    Ownership old = before.OwnershipFor(before.RulesFor(nodes_.Path(node)));
-    Ownership now = OwnershipLocked(node);
-    bool same = old_tree->owner.value_or(old.uid) == now.uid && old_tree->group.value_or(old.gid) == now.gid &&
-                old_tree->mode.value_or(old.mode) == now.mode && old_tree->hidden == tree->options.hidden;
-    if (!same) notifier_.InvalidateInode({node, nodes_[node].version});
-  }
 }
 
 Status SecretGate::ConnectBackend(const std::string& name, std::unique_ptr<Stream> stream) {

@@ -6,7 +6,8 @@
 // loop-only, the rest is for any thread.
 //
 // gate_open.cc: open, read, release, access · gate_names.cc: lookup, directories, attributes · gate_wait.cc: waiting,
-// deadlines, questions · gate_publish.cc: answers of backends · gate_report.cc: what the gate tells of itself
+// deadlines, questions · gate_publish.cc: answers of backends · gate_ownership.cc: what the kernel is told of new rules ·
+// gate_report.cc: what the gate tells of itself
 #pragma once
 
 #include <memory>
@@ -74,8 +75,8 @@ class SecretGate : public Gate, private BackendSink {
   using Readiness = GateReadiness;
 
   explicit SecretGate(const Parts& parts);
-  void InvalidateChangedOwnershipLocked(const Policy& before, const std::vector<TreeOptions>& trees_before)
-      REQUIRES(mutex_);
+  void PostWalk();
+  void Walk() EXCLUDES(mutex_);
 
   void TryOpen(Attempt attempt, NodeId id, int flags, Reply<Opened> done);
   Step OpenLocked(Attempt& attempt, NodeId id, int flags, Reply<Opened>& done, Result<Opened>& result) REQUIRES(mutex_);
@@ -128,7 +129,7 @@ class SecretGate : public Gate, private BackendSink {
   // Error: it may not wait (kBusy).
   Status WaitLocked(Attempt& attempt, uint32_t directory, Question question, bool has_stale,
                     std::function<void(Attempt)> resume) REQUIRES(mutex_);
-  // The same as the end of a step: kWaiting, or kFinished with the error in `result`.
+  // As a step's end: kWaiting, or kFinished with the error in `result`.
   template <class T>
   Step WaitStepLocked(Attempt& attempt, uint32_t directory, Question question, bool has_stale, Result<T>& result,
                       std::function<void(Attempt)> resume) REQUIRES(mutex_);
@@ -187,11 +188,11 @@ class SecretGate : public Gate, private BackendSink {
   std::unordered_map<uint32_t, Failure> failures_ GUARDED_BY(mutex_);  // by directory: the last answer was an error
   std::unordered_map<uint32_t, Failure> listing_failures_ GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<Link>> links_ GUARDED_BY(mutex_);
+  std::deque<GateOwnershipWalk> walks_ GUARDED_BY(mutex_);  // the first one is under way
   bool pump_posted_ GUARDED_BY(mutex_) = false;
   uint64_t next_internal_ GUARDED_BY(mutex_) = uint64_t{1} << 62;  // uniques of the gate's own waiters
-  Loop::TimerId deadline_timer_ = Loop::kNoTimer;                  // loop-only
   BootTime deadline_armed_ = kNever;                               // loop-only
-  Loop::TimerId sweep_timer_ = Loop::kNoTimer;                     // loop-only
+  Loop::TimerId deadline_timer_ = Loop::kNoTimer, sweep_timer_ = Loop::kNoTimer;  // loop-only
   std::shared_ptr<bool> alive_;                                    // posted callbacks look at it first
 };
 

@@ -1,7 +1,6 @@
 #include "fs/secrets/tree_map.h"
 
 #include <algorithm>
-#include <set>
 
 #include "fs/base/strings.h"
 #include "fs/secrets/name_escape.h"
@@ -31,33 +30,58 @@ bool Below(std::string_view source, std::string_view path, std::string_view* res
 
 }  // namespace
 
-Result<TreeMap::Change> TreeMap::Configure(const std::vector<TreeOptions>& trees) {
-  Change change;
-  std::vector<Tree> loaded;
-  std::set<uint32_t> wanted{kRootNode};
-  for (const TreeOptions& options : trees) {
-    uint32_t node = kRootNode;
-    std::vector<std::string> components = Split(options.path, '/');
-    for (size_t i = 0; i < components.size(); ++i) {
-      bool is_root = i + 1 == components.size();
-      LEASEFS_ASSIGN_OR_RETURN(child, nodes_.Add(node, components[i], NodeKind::kStaticDirectory));
-      node = child;
-      nodes_[node].kind = is_root ? NodeKind::kDirectory : NodeKind::kStaticDirectory;
-      nodes_[node].present = 1;
-      wanted.insert(node);
-    }
-    uint64_t source = SourceHash(options);
-    if (nodes_[node].size.exchange(source) != source) change.changed.push_back(node);
-    loaded.push_back({options, node});
+Result<uint32_t> TreeMap::AddPath(const std::string& path) {
+  uint32_t node = kRootNode;
+  for (const std::string& component : Split(path, '/')) {
+    LEASEFS_ASSIGN_OR_RETURN(child, nodes_.Add(node, component, NodeKind::kDirectory));
+    NodeAdded(child);
+    node = child;
   }
-  for (uint32_t node = 1; node < nodes_.count(); ++node) {
+  return node;
+}
+
+TreeMap::Change TreeMap::PlaceStatic(const std::set<uint32_t>& leading, const std::set<uint32_t>& wanted) {
+  Change change;
+  for (uint32_t node : leading) {
     NodeRecord& record = nodes_[node];
-    bool was_root = record.kind == NodeKind::kDirectory && record.size != 0;
-    if (record.present == 0 || wanted.contains(node)) continue;
-    if (record.kind == NodeKind::kStaticDirectory || was_root) {
-      record.size = 0;
-      change.gone.push_back(node);
+    for (uint32_t child = nodes_.FirstChild(node); child != kNoNode; child = nodes_.NextSibling(child)) {
+      if (nodes_[child].present != 0 && !wanted.contains(child)) change.gone.push_back(child);
     }
+    if (record.secret_version[record.publication & 1] != 0) change.emptied.push_back(node);
+    record.kind = NodeKind::kStaticDirectory;
+    record.size = 0;
+    record.listed = 0;
+    record.not_shown = 0;
+    record.present = 1;
+  }
+  return change;
+}
+
+Result<TreeMap::Change> TreeMap::Configure(const std::vector<TreeOptions>& trees) {
+  std::vector<Tree> loaded;
+  for (const TreeOptions& options : trees) {  // first all that can fail (S24)
+    LEASEFS_ASSIGN_OR_RETURN(root, AddPath(options.path));
+    loaded.push_back({options, root});
+  }
+  std::set<uint32_t> leading{kRootNode}, wanted;
+  for (const Tree& tree : loaded) {
+    wanted.insert(tree.root);
+    for (uint32_t node = tree.root; node != kRootNode; node = nodes_[node].parent) leading.insert(nodes_[node].parent);
+  }
+  wanted.insert(leading.begin(), leading.end());
+  Change change = PlaceStatic(leading, wanted);
+  for (const Tree& tree : loaded) {
+    NodeRecord& root = nodes_[tree.root];
+    root.kind = NodeKind::kDirectory;
+    root.present = 1;
+    uint64_t source = SourceHash(tree.options);
+    if (root.size != source) change.changed.push_back({tree.root, source});
+  }
+  // What earlier configurations made goes with what it lies in. Its name may come back as a backend's.
+  for (uint32_t node = 1; node < nodes_.count(); ++node) {
+    if (!nodes_.IsDirectory(node) || wanted.contains(node)) continue;
+    nodes_[node].kind = NodeKind::kDirectory;
+    nodes_[node].size = 0;
   }
   trees_ = std::move(loaded);
   tree_of_.assign(nodes_.count(), 0);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,14 +21,18 @@ struct Tree {
 
 class TreeMap {
  public:
-  explicit TreeMap(NodeTable& nodes) : nodes_(nodes) {}
+  explicit TreeMap(NodeTable& nodes) : nodes_(nodes), tree_of_(nodes.count(), 0) {}
 
-  // Makes the directories that lead to the trees and their roots; they are present, and those that only an earlier
-  // configuration had are returned, as roots of what is gone now. `changed`: roots that show another source than
-  // before.
+  // Makes the directories that lead to the trees and their roots, which are present. Changes nothing when it fails
+  // (kNoMemory). What the caller has to do, so that a process killed within does it again:
   struct Change {
-    std::vector<uint32_t> gone;
-    std::vector<uint32_t> changed;
+    std::vector<uint32_t> gone;     // only an earlier configuration had these: roots of what is to be removed
+    std::vector<uint32_t> emptied;  // directories above trees: of these, values are to be withdrawn
+    struct Root {
+      uint32_t node;
+      uint64_t source;  // that it shows, for NodeRecord::size: another one than before, so nothing known of it holds
+    };
+    std::vector<Root> changed;
   };
   Result<Change> Configure(const std::vector<TreeOptions>& trees);
 
@@ -45,6 +50,9 @@ class TreeMap {
   std::vector<uint32_t> NearestFor(std::string_view backend, std::string_view path) const;
 
  private:
+  Result<uint32_t> AddPath(const std::string& path);
+  // The directories above trees lead to these and hold nothing else.
+  Change PlaceStatic(const std::set<uint32_t>& leading, const std::set<uint32_t>& wanted);
   uint32_t WalkBackendPath(const Tree& tree, std::string_view path, bool nearest) const;
 
   NodeTable& nodes_;

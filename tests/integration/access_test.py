@@ -90,6 +90,28 @@ class Matrix(DaemonTest):
             as_user(BOB, lambda: os.stat(self.path("web/alice/s/k")).st_size)
         self.assertEqual(self.outcome(ALICE, "alice"), 0)
 
+    def test_s22_a_tree_that_is_hidden_by_a_reload_is_hidden_from_those_who_have_looked(self):
+        paths = [self.path(f"web/alice{below}") for below in ("", "/s", "/s/k")]
+        self.assertEqual(self.outcome(ALICE, "alice"), 0)
+        for path in paths:  # the kernel keeps these for an hour
+            self.assertGreater(as_user(BOB, lambda path=path: os.stat(path).st_mode), 0)
+        self.daemon.write_config(trees='[[tree]]\npath = "web"\nsource = "local:web"\nhidden = true\n')
+        self.assertEqual(self.daemon.reload().returncode, 0)
+
+        def sees(path, look):
+            try:
+                as_user(BOB, lambda: bool(look(path)))
+                return True
+            except FileNotFoundError:
+                return False
+
+        for path in paths:
+            harness.wait_for(f"{path} is hidden", lambda path=path: not sees(path, os.stat), 2)
+        for path in paths[:2]:
+            self.assertFalse(sees(path, os.listdir), path)
+        self.assertEqual(self.outcome(BOB, "alice"), 2)
+        self.assertEqual(self.outcome(ALICE, "alice"), 0)
+
     def test_s24_one_user_then_another_then_a_rule_taken_away_with_warm_caches(self):
         """No wrong answer in OPENS opens by three users, while the rules change; every cache of the kernel is warm."""
         path = self.path("web/alice/s/k")
