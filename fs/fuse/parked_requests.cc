@@ -11,10 +11,10 @@ namespace leasefs {
 
 namespace {
 
-uint64_t UniqueOf(std::span<const std::byte> request) {
-  fuse_in_header header;
-  memcpy(&header, request.data(), sizeof header);
-  return header.unique;
+fuse_in_header HeaderOf(std::span<const std::byte> request) {
+  fuse_in_header header{};
+  memcpy(&header, request.data(), std::min(request.size(), sizeof header));
+  return header;
 }
 
 }  // namespace
@@ -24,7 +24,11 @@ ParkedRequests::ParkedRequests(RequestSlots slots) : slots_(slots) {
     RequestSlots::ParkedRecord& record = slots_.record(i);
     size_t length = record.length.load(std::memory_order_acquire);
     bool whole = length >= sizeof(fuse_in_header) && length <= RequestSlots::kParkedBytes;
-    if (whole && entries_.try_emplace(UniqueOf(record.bytes()), Entry{i, nullptr}).second) continue;
+    fuse_in_header header = HeaderOf(record.bytes());
+    if (whole && entries_.try_emplace(header.unique, Entry{i, header.uid, nullptr}).second) {
+      ++per_uid_[header.uid];
+      continue;
+    }
     if (length != 0) record.length.store(0, std::memory_order_release);
     free_.push_back(i);
   }
@@ -47,7 +51,10 @@ std::unique_ptr<PendingRequest> ParkedRequests::Add(uint64_t unique, std::span<c
                                                     BootTime arrival, uint8_t replays,
                                                     std::unique_ptr<PendingRequest> owner, bool* interrupted) {
   MutexLock lock(mutex_);
-  bool room = !free_.empty() || slots_.records_touched() < RequestSlots::kParkedRecords;
+  uint32_t uid = HeaderOf(request).uid;
+  auto share = per_uid_.find(uid);
+  bool room = (!free_.empty() || slots_.records_touched() < RequestSlots::kParkedRecords) &&
+              (share == per_uid_.end() || share->second < kMaxPerUid);
   if (!room || request.size() > RequestSlots::kParkedBytes || entries_.contains(unique)) {
     ++counts_.refused;
     return owner;
@@ -60,7 +67,8 @@ std::unique_ptr<PendingRequest> ParkedRequests::Add(uint64_t unique, std::span<c
   record.replays = replays;
   record.interrupted.store(*interrupted ? 1 : 0, std::memory_order_relaxed);
   record.length.store(static_cast<uint16_t>(request.size()), std::memory_order_release);
-  entries_.emplace(unique, Entry{index, std::move(owner)});
+  entries_.emplace(unique, Entry{index, uid, std::move(owner)});
+  ++per_uid_[uid];
   ++counts_.ever;
   return nullptr;
 }
@@ -91,6 +99,7 @@ std::unique_ptr<PendingRequest> ParkedRequests::RemoveLocked(uint64_t unique) {
   if (node.empty()) return nullptr;
   slots_.record(node.mapped().record).length.store(0, std::memory_order_release);
   free_.push_back(node.mapped().record);
+  if (auto share = per_uid_.find(node.mapped().uid); --share->second == 0) per_uid_.erase(share);
   return std::move(node.mapped().owner);
 }
 
@@ -107,6 +116,13 @@ void ParkedRequests::MarkInterrupted(uint64_t unique) {
   }
   early_[next_early_] = unique;
   next_early_ = (next_early_ + 1) % kEarlyInterrupts;
+}
+
+bool ParkedRequests::Interrupted(uint64_t unique) const {
+  MutexLock lock(mutex_);
+  auto entry = entries_.find(unique);
+  RequestSlots slots = slots_;
+  return entry != entries_.end() && slots.record(entry->second.record).interrupted.load(std::memory_order_relaxed) != 0;
 }
 
 std::vector<ParkedRequests::Survivor> ParkedRequests::Survivors() const {

@@ -24,11 +24,14 @@ class PendingRequest;
 
 class ParkedRequests {
  public:
+  static constexpr size_t kMaxPerUid = RequestSlots::kParkedRecords / 2;  // one uid does not close the mount for others
+
   explicit ParkedRequests(RequestSlots slots);
   ~ParkedRequests();
 
-  // Takes the owner over and copies `request` into a record; gives the owner back when no record is free, the request
-  // is too long or one of the same number waits already. `*interrupted`: an INTERRUPT for it has been seen.
+  // Takes the owner over and copies `request` into a record; gives the owner back when no record is free, its uid has
+  // its share, the request is too long or one of the same number waits already. `*interrupted`: an INTERRUPT for it has
+  // been seen.
   std::unique_ptr<PendingRequest> Add(uint64_t unique, std::span<const std::byte> request, BootTime arrival,
                                       uint8_t replays, std::unique_ptr<PendingRequest> owner, bool* interrupted);
   // The same for one that has a record and no owner.
@@ -41,6 +44,7 @@ class ParkedRequests {
 
   // Notes the interrupt in the record, or for a while if there is none.
   void MarkInterrupted(uint64_t unique);
+  bool Interrupted(uint64_t unique) const;  // of one that waits
 
   // For a successor: the records that it found, oldest arrival first.
   struct Survivor {
@@ -62,6 +66,7 @@ class ParkedRequests {
  private:
   struct Entry {
     uint32_t record = 0;
+    uint32_t uid = 0;
     std::unique_ptr<PendingRequest> owner;
   };
   static constexpr size_t kEarlyInterrupts = 256;
@@ -73,6 +78,7 @@ class ParkedRequests {
   mutable Mutex mutex_;  // leaf; taken under the gate's lock
   std::vector<uint32_t> free_ GUARDED_BY(mutex_);
   std::unordered_map<uint64_t, Entry> entries_ GUARDED_BY(mutex_);
+  std::unordered_map<uint32_t, size_t> per_uid_ GUARDED_BY(mutex_);
   std::array<uint64_t, kEarlyInterrupts> early_ GUARDED_BY(mutex_){};  // a ring; 0: none
   size_t next_early_ GUARDED_BY(mutex_) = 0;
   Counts counts_ GUARDED_BY(mutex_);

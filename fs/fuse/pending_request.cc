@@ -41,6 +41,10 @@ bool PendingRequest::Park() noexcept {
   return true;
 }
 
+bool PendingRequest::Interrupted() const noexcept {
+  return replier_.core().parked.Interrupted(unique_);
+}
+
 void PendingRequest::AnswerOpen(Result<Opened> result) {
   if (!result.ok()) {
     replier_.Fail(result.error());

@@ -20,6 +20,7 @@ class PendingRequest final : public Parking {
   static void End();
 
   bool Park() noexcept override;
+  bool Interrupted() const noexcept override;
 
   // What the gate's `done` calls, once.
   template <class T>

@@ -32,6 +32,9 @@ class Parking {
   // Called at most once per request, with the gate's lock held and before anybody can complete it. False: no room
   // (EBUSY).
   virtual bool Park() noexcept = 0;
+  // After Park, until the operation is done: an INTERRUPT for it has been seen. It may have come when nobody waited,
+  // between two waits of one operation.
+  virtual bool Interrupted() const noexcept = 0;
 };
 
 struct Request {

@@ -32,8 +32,9 @@ Status SecretGate::WaitLocked(Attempt& attempt, uint32_t directory, Question que
   if (!attempt.parked) {
     if (request.parking == nullptr || !request.parking->Park())
       return Error(ErrorKind::kBusy, "too many requests wait already");
-    request.parking = nullptr;  // it belongs to the call that is about to return
     attempt.parked = true;
+  } else if (request.parking->Interrupted()) {
+    return Error(ErrorKind::kInterrupted, "the caller was signalled");
   }
   ++attempt.waits;
   Duration patience = std::chrono::duration_cast<Duration>(limits_.deadline);

@@ -105,7 +105,7 @@ TEST_F(FuseWaitingTest, WhenAllRecordsAreTakenTheNextIsBusyAndReleaseStillWorks)
   uint64_t handle = client_.Open(kKeyNode).As<fuse_open_out>().fh;
   gate_.mode = FakeGate::Mode::kWait;
   uint64_t first = client_.SendOpen(kKeyNode);
-  for (size_t i = 1; i < RequestSlots::kParkedRecords; ++i) client_.SendOpen(kKeyNode);
+  for (size_t i = 1; i < RequestSlots::kParkedRecords; ++i) client_.SendOpen(kKeyNode, 0, {i % 2 == 0 ? 1000u : 2000u});
   ASSERT_TRUE(Eventually([&] { return gate_.waiting() == RequestSlots::kParkedRecords; }));
   EXPECT_EQ(client_.Open(kKeyNode).error, EBUSY);
   EXPECT_EQ(client_.Release(kKeyNode, handle).error, 0);
@@ -152,6 +152,39 @@ TEST(ParkedRequestsTest, GivesBackWhatItCannotTake) {
   EXPECT_EQ(parked.Remove(2), nullptr);
   EXPECT_NE(parked.Resume(2, std::make_unique<PendingRequest>(), &interrupted), nullptr);
   EXPECT_EQ(parked.counts().refused, 1u);
+}
+
+TEST(ParkedRequestsTest, TellsOfAnInterruptWhileItWaits) {
+  SlotsMemory memory;
+  ParkedRequests parked(RequestSlots::Attach(memory.bytes()).value());
+  RawBytes request = RequestBytes(FUSE_OPEN, 40, kKeyNode, BodyOf(fuse_open_in{}));
+  bool interrupted = false;
+  EXPECT_EQ(parked.Add(40, request, BootTime{}, 0, std::make_unique<PendingRequest>(), &interrupted), nullptr);
+  EXPECT_FALSE(parked.Interrupted(40));
+  parked.MarkInterrupted(40);
+  EXPECT_TRUE(parked.Interrupted(40));
+  EXPECT_FALSE(parked.Interrupted(42));
+}
+
+TEST(ParkedRequestsTest, LeavesHalfOfTheRecordsToOthersThanOneUid) {
+  SlotsMemory memory;
+  auto add = [](ParkedRequests& parked, uint64_t unique, uint32_t uid) {
+    RawBytes request = RequestBytes(FUSE_OPEN, unique, kKeyNode, BodyOf(fuse_open_in{}), {uid, uid, 1});
+    bool interrupted = false;
+    return parked.Add(unique, request, BootTime{}, 0, std::make_unique<PendingRequest>(), &interrupted) == nullptr;
+  };
+  {
+    ParkedRequests parked(RequestSlots::Attach(memory.bytes()).value());
+    for (uint64_t i = 0; i < ParkedRequests::kMaxPerUid; ++i) ASSERT_TRUE(add(parked, 2 * i + 2, 1000));
+    EXPECT_FALSE(add(parked, 100'000, 1000));
+    EXPECT_TRUE(add(parked, 100'002, 2000));
+    for (auto& owner : parked.TakeOwners()) owner->Leave();
+  }
+  ParkedRequests successor(RequestSlots::Attach(memory.bytes()).value());
+  EXPECT_FALSE(add(successor, 100'000, 1000));
+  successor.Remove(2);
+  EXPECT_TRUE(add(successor, 100'000, 1000));
+  for (auto& owner : successor.TakeOwners()) owner->Leave();
 }
 
 TEST(ParkedRequestsTest, RemembersAnInterruptForAMoment) {

@@ -134,5 +134,30 @@ TEST_F(GateReloadTest, TellsOfChangedOwnersAlsoWhenReloadsFollowEachOther) {
   for (NodeId inode : inodes) ASSERT_THAT(mount_.invalidated(), Contains(inode));
 }
 
+// S25. It asks for the names in one directory, then in the next one. In between the loop has the waiter, and there is
+// nobody to interrupt.
+TEST_F(GateReloadTest, AnInterruptBetweenTwoWaitsIsNotLost) {
+  struct SignalledAfterwards : Parking {
+    bool Park() noexcept override { return true; }
+    bool Interrupted() const noexcept override { return true; }
+  };
+  NodeId id = mount_.StatNow("app/db/password", kBob)->id;
+  Reload({SimTree("app", "other")});
+  Reload({SimTree("app", "app")});
+  SignalledAfterwards parking;
+  Request request;
+  request.unique = 1'000'001;
+  request.caller = kAlice;
+  request.arrival = loop_.Now();
+  request.parking = &parking;
+  std::optional<Result<Opened>> result;
+  mount_.gate().Open(request, id, 0, [&](Result<Opened> opened) { result = std::move(opened); });
+  EXPECT_FALSE(result);
+  loop_.RunFor(std::chrono::seconds(4));
+  ASSERT_TRUE(result);
+  ASSERT_FALSE(result->ok());
+  EXPECT_EQ(result->error().kind(), ErrorKind::kInterrupted);
+}
+
 }  // namespace
 }  // namespace leasefs

@@ -91,6 +91,7 @@ class SimMount {
   };
   struct AlwaysParks : Parking {
     bool Park() noexcept override { return true; }
+    bool Interrupted() const noexcept override { return false; }
   };
   struct Pending {
     Caller caller;
