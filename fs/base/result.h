@@ -24,7 +24,7 @@ enum class ErrorKind {
   kLoginRefused,  // EKEYREJECTED: our own login was refused
   kLocked,        // ENOKEY: the embedded store has no key yet
   kTooLarge,      // EFBIG: over the limit, never truncated
-  kBusy,          // EBUSY: the caller's own limit of waiting requests
+  kBusy,          // EBUSY: the caller's own limit of waiting requests, or of descriptors
   kNoMemory,      // ENOMEM: the limit for values
   kInternal,      // EIO: the audit cannot record, or our own fault
   kInterrupted,   // EINTR: the caller was signalled

@@ -113,7 +113,8 @@ Result<Opened> SecretGate::ConcludeLocked(const Attempt& attempt, NodeId id, con
   const Request& request = attempt.request;
   bool inserted = result.ok() && handles_.Find(request.unique) == nullptr;
   if (result.ok()) {
-    Status held = handles_.Insert(request.unique, versions_.CurrentSlot(id.node), id.node, id.version, request.replay);
+    Status held = handles_.Insert(request.unique, versions_.CurrentSlot(id.node), id.node, id.version, request.replay,
+                                  request.caller.uid);
     if (!held.ok()) result = std::move(held).error();
   }
   Status recorded = RecordOpenLocked(request, OpenEventLocked(attempt, id, decision, source, result));

@@ -14,6 +14,7 @@ HandleTable::HandleTable(const StateMemory& state, VersionTable& versions) : sta
     } else {
       index_[record.handle] = i;
       versions_.Pin(record.slot);
+      ++per_uid_[record.uid];
     }
     next_ = i + 1;
   }
@@ -24,10 +25,14 @@ bool HandleTable::WasReleased(uint64_t handle) const {
   return std::any_of(released.begin(), released.end(), [&](const auto& entry) { return entry == handle; });
 }
 
-Status HandleTable::Insert(uint64_t handle, uint32_t slot, uint32_t node, uint32_t inode_version, bool replay) {
+Status HandleTable::Insert(uint64_t handle, uint32_t slot, uint32_t node, uint32_t inode_version, bool replay,
+                           uint32_t uid) {
   if (replay && WasReleased(handle)) return Ok();
-  auto [it, added] = index_.try_emplace(handle, 0);
-  if (!added) return Ok();
+  if (index_.contains(handle)) return Ok();
+  uint32_t& held = per_uid_[uid];
+  if (held >= kMaxHandlesPerUid) {
+    return Error(ErrorKind::kBusy, "this user has too many descriptors open on the mount");
+  }
   uint32_t place = next_;
   if (!free_.empty()) {
     place = free_.back();
@@ -35,15 +40,16 @@ Status HandleTable::Insert(uint64_t handle, uint32_t slot, uint32_t node, uint32
   } else if (next_ < state_.handles().size()) {
     ++next_;
   } else {
-    index_.erase(it);
     return Error(ErrorKind::kNoMemory, "too many descriptors are open on the mount");
   }
-  it->second = place;
+  index_[handle] = place;
+  ++held;
   HandleRecord& record = state_.handles()[place];
   record.slot = slot;
   record.node = node;
   record.inode_version = inode_version;
   record.number = versions_[slot].number;
+  record.uid = uid;
   record.handle.store(handle, std::memory_order_release);
   versions_.Pin(slot);
   return Ok();
@@ -71,6 +77,7 @@ void HandleTable::Undo(uint64_t handle) {
 void HandleTable::Erase(std::unordered_map<uint64_t, uint32_t>::iterator it) {
   HandleRecord& record = state_.handles()[it->second];
   uint32_t slot = record.slot;
+  if (auto held = per_uid_.find(record.uid); --held->second == 0) per_uid_.erase(held);
   record.handle.store(0, std::memory_order_release);
   free_.push_back(it->second);
   index_.erase(it);

@@ -19,8 +19,9 @@ class HandleTable {
   HandleTable(const StateMemory& state, VersionTable& versions);
 
   // Pins the version. An existing handle stays as it is. A replayed OPEN whose handle was released a moment ago had
-  // been answered by the predecessor: it is not inserted again. kNoMemory: the table is full.
-  Status Insert(uint64_t handle, uint32_t slot, uint32_t node, uint32_t inode_version, bool replay);
+  // been answered by the predecessor: it is not inserted again. kNoMemory: the table is full. kBusy: the uid has its
+  // share of it.
+  Status Insert(uint64_t handle, uint32_t slot, uint32_t node, uint32_t inode_version, bool replay, uint32_t uid);
   const HandleRecord* Find(uint64_t handle) const;
   void Remove(uint64_t handle);
   // Takes back an Insert whose OPEN comes to nothing: nobody was told of the handle.
@@ -39,6 +40,7 @@ class HandleTable {
   StateMemory state_;
   VersionTable& versions_;
   std::unordered_map<uint64_t, uint32_t> index_;  // handle -> record
+  std::unordered_map<uint32_t, uint32_t> per_uid_;  // descriptors
   std::vector<uint32_t> free_;
   uint32_t next_ = 0;
 };

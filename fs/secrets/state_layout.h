@@ -14,9 +14,10 @@
 namespace leasefs {
 
 inline constexpr uint64_t kStateMagic = 0x31657461'74736c66;  // "flstate1"
-inline constexpr uint32_t kStateLayout = 2;
+inline constexpr uint32_t kStateLayout = 3;
 
 inline constexpr uint32_t kMaxHandles = 1u << 18;  // descriptors open on the mount
+inline constexpr uint32_t kMaxHandlesPerUid = kMaxHandles / 4;
 inline constexpr uint32_t kReopenMarks = 1u << 16;
 inline constexpr uint32_t kReleasedHandles = 1u << 12;
 inline constexpr uint32_t kMaxBackends = 16;
@@ -75,6 +76,8 @@ struct HandleRecord {
   uint32_t node;
   uint32_t inode_version;  // of the inode that it was opened on
   uint32_t number;         // of the version that it reads; the slot must say the same
+  uint32_t uid;            // who opened it
+  uint32_t unused;
 };
 
 // A thread that was sent back with ESTALE: its next OPEN of the node is served, whatever inode it lands on (S8).

@@ -140,7 +140,7 @@ TEST_F(VersionTableTest, ACommittedPublicationIsWholeWhereverTheKillFell) {
       table.FinishRecovery();
       if (round > 0) {
         ASSERT_TRUE(
-            handles.Insert(open, table.CurrentSlot(files_[0]), files_[0], nodes_[files_[0]].version, false).ok());
+            handles.Insert(open, table.CurrentSlot(files_[0]), files_[0], nodes_[files_[0]].version, false, 0).ok());
       }
       uint64_t publication = nodes_[directory_].publication + 1;
       std::vector<uint32_t> slots;
@@ -171,13 +171,13 @@ TEST_F(VersionTableTest, S8_TwoPlacesOfOneInodeAreKnownUntilBothAreClosed) {
   uint32_t first = Stage(table, files_[0], 1, "equal");
   nodes_[directory_].publication = 1;
   table.Apply(first);
-  ASSERT_TRUE(handles.Insert(2, first, files_[0], 1, false).ok());
+  ASSERT_TRUE(handles.Insert(2, first, files_[0], 1, false, 0).ok());
   table.Drop(files_[0]);  // let go of, and fetched again
   SecretBuffer value = SecretBuffer::CopyOf("equal");
   uint32_t second = *table.Stage({files_[0], 1, 0, 2, {}, table.MacOf(value)}, value);
   nodes_[directory_].publication = 2;
   table.Apply(second);
-  ASSERT_TRUE(handles.Insert(4, second, files_[0], 1, false).ok());
+  ASSERT_TRUE(handles.Insert(4, second, files_[0], 1, false, 0).ok());
   uint32_t third = Stage(table, files_[0], 3, "and longer");
   nodes_[directory_].publication = 3;
   table.Apply(third);
@@ -194,7 +194,7 @@ TEST_F(VersionTableTest, ADescriptorWhosePlaceHasAnotherVersionIsNotIntact) {
   uint32_t slot = Stage(table, files_[0], 1, "v");
   nodes_[directory_].publication = 1;
   table.Apply(slot);
-  ASSERT_TRUE(handles.Insert(2, slot, files_[0], 1, false).ok());
+  ASSERT_TRUE(handles.Insert(2, slot, files_[0], 1, false, 0).ok());
   EXPECT_TRUE(handles.IsIntact(*handles.Find(2)));
   memory_.state.versions()[slot].node = files_[1];
   EXPECT_FALSE(handles.IsIntact(*handles.Find(2)));
@@ -209,7 +209,7 @@ TEST_F(VersionTableTest, AHeldVersionOutlivesItsReplacementAndItsProcess) {
     first = Stage(table, files_[0], 1, "first");
     nodes_[directory_].publication = 1;
     table.Apply(first);
-    ASSERT_TRUE(handles.Insert(1002, first, files_[0], 1, false).ok());
+    ASSERT_TRUE(handles.Insert(1002, first, files_[0], 1, false, 0).ok());
     uint32_t second = Stage(table, files_[0], 2, "second");
     nodes_[directory_].publication = 2;
     table.Apply(second);
@@ -232,17 +232,40 @@ TEST_F(VersionTableTest, AReplayedOpenInsertsNothingTwiceNorAfterItsRelease) {
   uint32_t slot = Stage(table, files_[0], 1, "v");
   nodes_[directory_].publication = 1;
   table.Apply(slot);
-  ASSERT_TRUE(handles.Insert(42, slot, files_[0], 1, false).ok());
-  ASSERT_TRUE(handles.Insert(42, slot, files_[0], 1, true).ok());
+  ASSERT_TRUE(handles.Insert(42, slot, files_[0], 1, false, 0).ok());
+  ASSERT_TRUE(handles.Insert(42, slot, files_[0], 1, true, 0).ok());
   EXPECT_EQ(handles.count(), 1u);
   handles.Remove(42);
-  ASSERT_TRUE(handles.Insert(42, slot, files_[0], 1, true).ok());
+  ASSERT_TRUE(handles.Insert(42, slot, files_[0], 1, true, 0).ok());
   EXPECT_EQ(handles.count(), 0u);
-  ASSERT_TRUE(handles.Insert(44, slot, files_[0], 1, false).ok());
+  ASSERT_TRUE(handles.Insert(44, slot, files_[0], 1, false, 0).ok());
   handles.Undo(44);  // nobody was told of it: its replay is as new
   EXPECT_EQ(handles.count(), 0u);
-  ASSERT_TRUE(handles.Insert(44, slot, files_[0], 1, true).ok());
+  ASSERT_TRUE(handles.Insert(44, slot, files_[0], 1, true, 0).ok());
   EXPECT_EQ(handles.count(), 1u);
+}
+
+TEST_F(VersionTableTest, S25_OneUidLeavesDescriptorsToOthers) {
+  uint32_t slot = 0;
+  {
+    VersionTable table(memory_.state, nodes_, random_, key_);
+    HandleTable handles(memory_.state, table);
+    table.FinishRecovery();
+    slot = Stage(table, files_[0], 1, "v");
+    nodes_[directory_].publication = 1;
+    table.Apply(slot);
+    for (uint64_t i = 1; i <= kMaxHandlesPerUid; ++i) {
+      ASSERT_TRUE(handles.Insert(2 * i, slot, files_[0], 1, false, 1000).ok());
+    }
+    EXPECT_EQ(handles.Insert(1, slot, files_[0], 1, false, 1000).error().kind(), ErrorKind::kBusy);
+    EXPECT_TRUE(handles.Insert(3, slot, files_[0], 1, false, 2000).ok());
+  }
+  VersionTable successor(memory_.state, nodes_, random_, key_);
+  HandleTable handles(memory_.state, successor);
+  successor.FinishRecovery();
+  EXPECT_EQ(handles.Insert(1, slot, files_[0], 1, false, 1000).error().kind(), ErrorKind::kBusy);
+  handles.Remove(2);
+  EXPECT_TRUE(handles.Insert(1, slot, files_[0], 1, false, 1000).ok());
 }
 
 TEST_F(VersionTableTest, DamagedMemoryIsAnErrorNeverOtherBytes) {
