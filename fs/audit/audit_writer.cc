@@ -13,17 +13,26 @@ namespace leasefs {
 AuditWriter::AuditWriter(const Loop& clock, AuditRing& ring, AuditFormatter::PathFunction paths,
                          std::vector<std::unique_ptr<AuditSink>> sinks)
     : clock_(clock), ring_(ring), formatter_(std::move(paths)), events_(kBatch) {
+  {
+    MutexLock lock(mutex_);
+    for (auto& sink : sinks) {
+      if (sink->id() == SinkId::kFile) file_ = static_cast<FileSink*>(sink.get());
+      SinkFigures& figures = figures_.emplace_back();
+      figures.name = sink->name();
+      figures.target = sink->target();
+      figures.since = clock_.Now();
+      outlets_.push_back({.sink = std::move(sink)});
+    }
+  }
+  GoToMarks();
+}
+
+void AuditWriter::GoToMarks() {
   AuditRing::Figures at = ring_.figures();
   MutexLock lock(mutex_);
-  for (auto& sink : sinks) {
-    if (sink->id() == SinkId::kFile) file_ = static_cast<FileSink*>(sink.get());
-    uint64_t position = std::clamp(ring_.mark(sink->id()).position, at.released, at.appended);
-    SinkFigures& figures = figures_.emplace_back();
-    figures.name = sink->name();
-    figures.target = sink->target();
-    figures.since = clock_.Now();
-    figures.position = position;
-    outlets_.push_back({.sink = std::move(sink), .position = position});
+  for (size_t i = 0; i < outlets_.size(); ++i) {
+    outlets_[i].position = std::clamp(ring_.mark(outlets_[i].sink->id()).position, at.released, at.appended);
+    figures_[i].position = outlets_[i].position;
   }
 }
 
@@ -48,6 +57,7 @@ void AuditWriter::Run() {
   sigemptyset(&broken_pipe);
   sigaddset(&broken_pipe, SIGPIPE);
   pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
+  GoToMarks();
   for (;;) {
     Round round = RunRound();
     if (Finished(round)) break;

@@ -36,7 +36,8 @@ class AuditWriter {
   AuditWriter(const AuditWriter&) = delete;
   AuditWriter& operator=(const AuditWriter&) = delete;
 
-  // The thread's body; returns after Stop. Blocks SIGPIPE in its thread.
+  // The thread's body; returns after Stop. Blocks SIGPIPE in its thread. Goes on where the sinks' marks are then: a
+  // writer may be made while its predecessor still runs, but run only after it.
   void Run();
   // Any thread: Run returns once a sink has everything that is in the ring, at the latest after `bound`. (A file on a
   // disk that hangs can hold up the thread in write(2) for longer: who joins it must be prepared to end the process
@@ -81,6 +82,7 @@ class AuditWriter {
     std::vector<AuditLine> lines;
   };
 
+  void GoToMarks() EXCLUDES(mutex_);
   Round RunRound();
   size_t Offer(size_t index, BootTime now);
   void Format(uint64_t position);

@@ -62,12 +62,17 @@ void AuditFeed::Start() {
   if (file_) sinks.push_back(std::make_unique<FileSink>(Copy(file_), file_path_));
   if (options_.syslog) sinks.push_back(std::make_unique<SyslogSink>(clock_, options_.syslog_socket));
   if (sinks.empty()) LogWarning("neither audit.file nor audit.syslog: opens are recorded nowhere");
-  writer_ = std::make_unique<AuditWriter>(clock_, ring_, paths_, std::move(sinks));
-  thread_ = std::thread([writer = writer_.get()] { writer->Run(); });
+  auto next = std::make_unique<AuditWriter>(clock_, ring_, paths_, std::move(sinks));
+  thread_ = std::thread([writer = next.get(), before = std::move(writer_), its_thread = std::move(thread_)]() mutable {
+    if (its_thread.joinable()) its_thread.join();
+    before.reset();
+    writer->Run();
+  });
+  writer_ = std::move(next);
 }
 
 void AuditFeed::Restart() {
-  Stop(kChangeBound);
+  writer_->Stop(kChangeBound);
   Start();
 }
 

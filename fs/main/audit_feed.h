@@ -1,5 +1,6 @@
 // AuditFeed: the AuditWriter, its thread and its sinks, made anew when the configuration asks for other sinks. What the
-// ring holds is not touched by that: each sink goes on where its mark is. On the loop's thread.
+// ring holds is not touched by that: each sink goes on where its mark is. On the loop's thread, which waits for no
+// sink: a new writer begins when the old one, which a disk may hold up, has ended.
 #pragma once
 
 #include <memory>
@@ -26,7 +27,8 @@ class AuditFeed {
 
   void Configure(const AuditOptions& options);
   void UseFile(UniqueFd file);  // opened anew, or another one
-  // Until the sinks have what is in the ring, or `bound` is over.
+  // Until the sinks have what is in the ring, or `bound` is over. Blocks, and for longer when a disk hangs: for the end
+  // of the process.
   void Stop(Duration bound);
   std::vector<AuditWriter::SinkFigures> figures() const;
 
