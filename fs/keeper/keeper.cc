@@ -115,7 +115,13 @@ void Keeper::OnSignalNumber(uint32_t number) {
 void Keeper::MendMount() {
   mend_planned_ = false;
   if (stopping_) return;
-  if (holdings_.mount->Lost()) return fs_->Kill();  // its death is followed by a new mount
+  if (holdings_.mount->Lost()) {
+    // fs has noticed, writes the audit records that no sink has yet, and ends. That is followed by a new mount.
+    loop_->After(options_.drain_limit, [this] {
+      if (!stopping_ && holdings_.mount->Lost()) fs_->Kill();
+    });
+    return;
+  }
   Result<bool> mended = holdings_.mount->Mend();
   if (!mended.ok()) return LogError(mended.error().message());
   if (*mended)
@@ -123,8 +129,10 @@ void Keeper::MendMount() {
         StrCat("somebody unmounted ", holdings_.mount->path(), ": it is mounted again; to end it, stop leasefsd"));
 }
 
-void Keeper::MountAnew() {
+void Keeper::MountAnew(bool fs_was_killed) {
   LogError("the kernel has ended the mount (umount -f, or an abort): what was open on it is lost; mounting anew");
+  // It counts and tells of them itself, if it can.
+  if (fs_was_killed) LogError("fs was killed before it ended: audit records that no sink had yet are lost");
   Status mounted = holdings_.MountAnew(reload_.running(), options_.memory, loop_->random());
   if (mounted.ok()) return;
   LogError(mounted.error().message());

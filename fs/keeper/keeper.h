@@ -33,6 +33,7 @@ struct KeeperOptions {
   // Patient: opening a store, with a passphrase or with many rows, holds its loop for as long as it takes.
   SupervisedChild::Options store_watch{.missed_pings = 60};
   Duration ready_limit = std::chrono::seconds(30);  // READY=1 without a backend that is not ready by then
+  Duration drain_limit = std::chrono::seconds(3);   // fs writes its audit records when the kernel has ended the mount
   Duration stop_limit = std::chrono::seconds(5);    // then children are killed
 };
 
@@ -61,7 +62,7 @@ class Keeper {
   void OnSignal();
   void OnSignalNumber(uint32_t number);
   void MendMount();
-  void MountAnew();
+  void MountAnew(bool fs_was_killed);
   void ReopenAuditFile();
   void UseAuditFile(UniqueFd file);
   void BeginStop(ExitStatus exit_status);

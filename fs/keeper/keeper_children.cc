@@ -95,7 +95,7 @@ void Keeper::OnFsDeath(const std::string& how) {
     return BeginStop(kExitFailure);
   }
   LogWarning(StrCat("fs ended (", how, "): its successor takes over"));
-  if (holdings_.mount->Lost()) MountAnew();
+  if (holdings_.mount->Lost()) MountAnew(!how.starts_with("exit status"));
 }
 
 void Keeper::OnStoreDeath(const SupervisedChild& child, const std::string& how) {

@@ -213,6 +213,10 @@ void FsProcess::Drain(BootTime until) {
 
 void FsProcess::End(ExitStatus status) {
   audit_->Stop(kAuditBound);
+  AuditRing::Figures audit = ring_->figures();
+  if (audit.accepted < audit.appended) {
+    LogError(StrCat(audit.appended - audit.accepted, " audit records are lost: no sink took them"));
+  }
   _exit(status);
 }
 

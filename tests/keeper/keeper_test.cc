@@ -279,9 +279,14 @@ TEST_F(KeeperTest, MountsAgainWhatSomebodyUnmounted) {
 }
 
 TEST_F(KeeperTest, MountsAnewWithNewMemoryWhenTheKernelEndedTheConnection) {
+  const auto drain = std::chrono::milliseconds(1500);
+  harness_.options().drain_limit = drain;
   ExpectReady();
+  const auto lost = std::chrono::steady_clock::now();
   ASSERT_EQ(umount2(harness_.Path("mnt").c_str(), MNT_FORCE), 0);
   ASSERT_TRUE(WaitForStarts("fs", 2)) << harness_.Log();
+  EXPECT_GE(std::chrono::steady_clock::now() - lost, drain) << "fs had no time for its audit records";
+  EXPECT_THAT(harness_.Log(), HasSubstr("audit records that no sink had yet are lost"));
   EXPECT_TRUE(harness_.Mounted());
   EXPECT_THAT(harness_.Lines("fs start pid=").at(1), HasSubstr(" state=1 "));
   harness_.Signal(SIGTERM);
