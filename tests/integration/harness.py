@@ -70,6 +70,12 @@ def threads_of(pid):
     return found
 
 
+def force_unmount(path):
+    """umount -f: the kernel ends the connection."""
+    if _libc.umount2(str(path).encode(), 1) != 0:
+        raise OSError(ctypes.get_errno(), f"umount -f {path}")
+
+
 def mounts_below(path):
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         points = [line.split()[4] for line in file]

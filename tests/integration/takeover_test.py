@@ -192,6 +192,17 @@ class Takeover(DaemonTest):
         self.daemon.process.wait(5)
         self.assertEqual(reader.communicate(timeout=5)[0], b"")
 
+    def test_a_mount_that_the_kernel_has_ended_is_made_anew_and_no_audit_record_is_lost(self):
+        old = self.daemon.child("fs")
+        for number in range(SECRETS):
+            self.assertEqual(read_as(ALICE, self.path(f"web/s{number}/k")), value_of(number))
+        harness.force_unmount(self.daemon.mount)
+        self.daemon.wait_new_child("fs", old)
+        wait_for("the mount is there", lambda: harness.errno_as(ALICE, self.path("web/s1/k")) == 0)
+        paths = [record["path"] for record in self.daemon.opens()]
+        self.assertLessEqual({f"web/s{number}/k" for number in range(SECRETS)}, set(paths))
+        self.assertNotIn("are lost", self.daemon.log_text())
+
     def test_a_stopped_fs_is_replaced_by_the_watchdog(self):
         self.assertEqual(read_as(ALICE, self.path("web/s1/k")), value_of(1))
         readers = Readers(self.daemon)
