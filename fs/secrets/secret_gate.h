@@ -6,8 +6,8 @@
 // loop-only, the rest is for any thread.
 //
 // gate_open.cc: open, read, release, access · gate_names.cc: lookup, directories, attributes · gate_wait.cc: waiting,
-// deadlines, questions · gate_publish.cc: answers of backends · gate_ownership.cc: what the kernel is told of new rules ·
-// gate_report.cc: what the gate tells of itself
+// deadlines, questions · gate_publish.cc: answers of backends · gate_ownership.cc: what the kernel is told of new
+// rules · gate_report.cc: what the gate tells of itself
 #pragma once
 
 #include <memory>
