@@ -24,7 +24,8 @@ class PendingRequest;
 
 class ParkedRequests {
  public:
-  static constexpr size_t kMaxPerUid = RequestSlots::kParkedRecords / 2;  // one uid does not close the mount for others
+  // One uid does not close the mount for others; but ten thousand readers of one secret may wait.
+  static constexpr size_t kMaxPerUid = RequestSlots::kParkedRecords / 4 * 3;
 
   explicit ParkedRequests(RequestSlots slots);
   ~ParkedRequests();

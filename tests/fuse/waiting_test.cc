@@ -166,7 +166,7 @@ TEST(ParkedRequestsTest, TellsOfAnInterruptWhileItWaits) {
   EXPECT_FALSE(parked.Interrupted(42));
 }
 
-TEST(ParkedRequestsTest, LeavesHalfOfTheRecordsToOthersThanOneUid) {
+TEST(ParkedRequestsTest, LeavesAQuarterOfTheRecordsToOthersThanOneUid) {
   SlotsMemory memory;
   auto add = [](ParkedRequests& parked, uint64_t unique, uint32_t uid) {
     RawBytes request = RequestBytes(FUSE_OPEN, unique, kKeyNode, BodyOf(fuse_open_in{}), {uid, uid, 1});
