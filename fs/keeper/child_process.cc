@@ -72,7 +72,7 @@ bool OnlyDeadOrUninterruptible(const std::string& task_directory) {
     if (entry->d_name[0] == '.') continue;
     std::ifstream file(StrCat(task_directory, "/", entry->d_name, "/stat"));
     std::string text{std::istreambuf_iterator<char>(file), {}};
-    if (text.empty()) continue;  // it ended meanwhile
+    if (text.empty()) continue;         // it ended meanwhile
     size_t name_end = text.rfind(')');  // of the thread's name, which may hold anything
     if (name_end == std::string::npos || name_end + 2 >= text.size()) return false;
     if (std::string_view("ZXxD").find(text[name_end + 2]) == std::string_view::npos) return false;

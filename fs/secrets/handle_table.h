@@ -39,7 +39,7 @@ class HandleTable {
 
   StateMemory state_;
   VersionTable& versions_;
-  std::unordered_map<uint64_t, uint32_t> index_;  // handle -> record
+  std::unordered_map<uint64_t, uint32_t> index_;    // handle -> record
   std::unordered_map<uint32_t, uint32_t> per_uid_;  // descriptors
   std::vector<uint32_t> free_;
   uint32_t next_ = 0;

@@ -190,10 +190,10 @@ class SecretGate : public Gate, private BackendSink {
   std::vector<std::unique_ptr<Link>> links_ GUARDED_BY(mutex_);
   std::deque<GateOwnershipWalk> walks_ GUARDED_BY(mutex_);  // the first one is under way
   bool pump_posted_ GUARDED_BY(mutex_) = false;
-  uint64_t next_internal_ GUARDED_BY(mutex_) = uint64_t{1} << 62;  // uniques of the gate's own waiters
-  BootTime deadline_armed_ = kNever;                               // loop-only
+  uint64_t next_internal_ GUARDED_BY(mutex_) = uint64_t{1} << 62;                 // uniques of the gate's own waiters
+  BootTime deadline_armed_ = kNever;                                              // loop-only
   Loop::TimerId deadline_timer_ = Loop::kNoTimer, sweep_timer_ = Loop::kNoTimer;  // loop-only
-  std::shared_ptr<bool> alive_;                                    // posted callbacks look at it first
+  std::shared_ptr<bool> alive_;                                                   // posted callbacks look at it first
 };
 
 }  // namespace leasefs

@@ -21,8 +21,7 @@ constexpr Caller kBob{2000, 2000, 22};
 
 class GateReloadTest : public testing::Test {
  protected:
-  GateReloadTest()
-      : backend_(loop_), server_(loop_, backend_, {}), mount_(loop_, WithTrees({SimTree("app", "app")})) {
+  GateReloadTest() : backend_(loop_), server_(loop_, backend_, {}), mount_(loop_, WithTrees({SimTree("app", "app")})) {
     backend_.Put("app/db", {{"password", "pw"}});
     backend_.Put("app", {{"key", "KEY"}});
     mount_.Connect("local", server_);
