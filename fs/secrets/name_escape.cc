@@ -18,31 +18,37 @@ int HexValue(char digit) {
   return -1;
 }
 
-}  // namespace
+bool IsEscaped(std::string_view raw, size_t place) {
+  char byte = raw[place];
+  bool dots = raw == "." || raw == "..";
+  return byte == '/' || byte == '\0' || byte == '%' || (dots && place == 0);
+}
 
-std::string EscapeName(std::string_view raw) {
+// With the byte at `extra` escaped, too.
+std::string Escape(std::string_view raw, size_t extra) {
   std::string out;
   out.reserve(raw.size());
-  bool dots = raw == "." || raw == "..";
   for (size_t i = 0; i < raw.size(); ++i) {
-    char byte = raw[i];
-    if (byte == '/' || byte == '\0' || byte == '%' || (dots && i == 0)) {
-      AppendEscaped(out, byte);
+    if (i == extra || IsEscaped(raw, i)) {
+      AppendEscaped(out, raw[i]);
     } else {
-      out += byte;
+      out += raw[i];
     }
   }
   return out;
 }
 
+}  // namespace
+
+std::string EscapeName(std::string_view raw) {
+  return Escape(raw, raw.size());
+}
+
 std::string EscapeNameForCollision(std::string_view raw) {
-  if (raw.empty()) return {};
-  char last = raw.back();
-  std::string out = EscapeName(raw);
-  if (last == '/' || last == '\0' || last == '%' || raw == ".") return out;  // escaped already
-  out.pop_back();
-  AppendEscaped(out, last);
-  return out;
+  for (size_t last = raw.size(); last-- > 0;) {
+    if (!IsEscaped(raw, last)) return Escape(raw, last);
+  }
+  return {};
 }
 
 std::optional<std::string> UnescapeName(std::string_view name) {

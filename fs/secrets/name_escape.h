@@ -11,7 +11,8 @@
 namespace leasefs {
 
 std::string EscapeName(std::string_view raw);
-// The same with the last byte escaped as well: for a key whose plain name is taken by a folder or a form.
+// The same with one more byte escaped, the last that is not anyway: for a key whose plain name is taken by a folder or
+// a form. Empty when there is no such byte.
 std::string EscapeNameForCollision(std::string_view raw);
 // Nothing for a '%' that two hexadecimal digits do not follow.
 std::optional<std::string> UnescapeName(std::string_view name);
