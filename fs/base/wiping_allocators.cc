@@ -10,20 +10,38 @@
 namespace leasefs {
 namespace {
 
-void* WipingMalloc(size_t size, const char* /*file*/, int /*line*/) {
+void* OpenSslMalloc(size_t size, const char* /*file*/, int /*line*/) {
+  return WipingMalloc(size);
+}
+
+void OpenSslFree(void* memory, const char* /*file*/, int /*line*/) {
+  WipingFree(memory);
+}
+
+void* OpenSslRealloc(void* memory, size_t size, const char* /*file*/, int /*line*/) {
+  return WipingRealloc(memory, size);
+}
+
+}  // namespace
+
+void* WipingMalloc(size_t size) noexcept {
   return std::malloc(size);
 }
 
-void WipingFree(void* memory, const char* /*file*/, int /*line*/) {
+void* WipingCalloc(size_t count, size_t size) noexcept {
+  return std::calloc(count, size);
+}
+
+void WipingFree(void* memory) noexcept {
   if (memory == nullptr) return;
   explicit_bzero(memory, malloc_usable_size(memory));
   std::free(memory);
 }
 
-void* WipingRealloc(void* memory, size_t size, const char* file, int line) {
-  if (memory == nullptr) return WipingMalloc(size, file, line);
+void* WipingRealloc(void* memory, size_t size) noexcept {
+  if (memory == nullptr) return std::malloc(size);
   if (size == 0) {
-    WipingFree(memory, file, line);
+    WipingFree(memory);
     return nullptr;
   }
   size_t old_size = malloc_usable_size(memory);
@@ -31,14 +49,12 @@ void* WipingRealloc(void* memory, size_t size, const char* file, int line) {
   void* larger = std::malloc(size);
   if (larger == nullptr) return nullptr;
   std::memcpy(larger, memory, std::min(size, old_size));
-  WipingFree(memory, file, line);
+  WipingFree(memory);
   return larger;
 }
 
-}  // namespace
-
 bool InstallOpenSslWipingAllocator() {
-  return CRYPTO_set_mem_functions(WipingMalloc, WipingRealloc, WipingFree) == 1;
+  return CRYPTO_set_mem_functions(OpenSslMalloc, OpenSslRealloc, OpenSslFree) == 1;
 }
 
 }  // namespace leasefs

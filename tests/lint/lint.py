@@ -28,6 +28,7 @@ MAY_USE = {
                "backend/protocol.h", "backend/protocol_types.h"],
     "fs/main": ["fs", "backend"],
     "backend": ["fs/base"],
+    "backend/http": ["fs/base"],
     "backend/store": ["fs/base", "backend"],
 }
 
@@ -71,7 +72,7 @@ def folder_of(path):
 
 def may_include(folder, header):
     allowed = MAY_USE[folder] + [folder]
-    if folder == "backend" and header.startswith("backend/store/"):
+    if folder == "backend" and header.startswith(("backend/store/", "backend/http/")):
         return False
     return any(header == a or header.startswith(a + "/") for a in allowed)
 

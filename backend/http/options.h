@@ -1,0 +1,51 @@
+// What an HttpClient is told. Constant once the client is made.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "backend/http/address.h"
+#include "backend/http/address_health.h"
+#include "fs/base/result.h"
+#include "fs/base/time.h"
+
+namespace leasefs::http {
+
+struct TlsOptions {
+  // PEM. At most one of the two; with neither, the system's authorities count. With one, only those in it.
+  std::string ca_file;
+  std::string ca_directory;  // hashed names, as `openssl rehash` makes them
+  // PEM, both or none; read again for each new connection, so that a renewed certificate needs no restart.
+  std::string client_certificate_file;
+  std::string client_key_file;  // not encrypted
+  std::string server_name;      // asked for (SNI) and verified in place of the host of the address, if not empty
+};
+
+struct TransportOptions {
+  TlsOptions tls;
+  bool http2 = true;                                       // over TLS, where the server speaks it
+  Duration connect_timeout = std::chrono::seconds(3);      // name, TCP and TLS together, per attempt
+  Duration max_connection_age = std::chrono::minutes(10);  // then a new one: a load balancer may know better servers
+  size_t max_header_bytes = size_t{64} << 10;              // all headers of an answer together
+  size_t max_body_bytes = size_t{16} << 20;
+};
+
+struct ClientOptions {
+  std::vector<Address> addresses;                       // 1 to 16, different; the first is preferred at first
+  size_t max_in_flight = 16;                            // requests; the others wait in the order in which they came
+  size_t max_waiting = 32768;                           // requests; more are refused at once
+  Duration total_timeout = std::chrono::seconds(60);    // of requests that have no deadline of their own
+  Duration max_retry_after = std::chrono::seconds(60);  // the longest Retry-After that is believed
+  HealthOptions health;
+};
+
+struct Options {
+  ClientOptions client;
+  TransportOptions transport;
+};
+
+// kInvalid, in words, for what cannot work: no or equal addresses, a file that cannot be read, half a client
+// certificate, an authority file without a certificate. Reads the files named; blocks on them.
+Status CheckOptions(const Options& options);
+
+}  // namespace leasefs::http
