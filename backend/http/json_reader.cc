@@ -134,6 +134,9 @@ Status ReadJson(SecretBuffer body, JsonHandler& handler, const JsonLimits& limit
   if (text.starts_with("\xEF\xBB\xBF")) {
     return Error(ErrorKind::kRemote, "the answer cannot be read: it begins with a byte order mark");
   }
+  if (const size_t nul = text.find('\0'); nul != text.npos) {  // nlohmann takes it for the end
+    return Error(ErrorKind::kRemote, StrCat("the answer cannot be read: at byte ", nul + 1, " it is no JSON"));
+  }
   size_t offset = 0;
   Events events(handler, limits, offset);
   const bool whole = Json::sax_parse(Reading(text.data(), &offset), Reading(text.data() + text.size(), &offset),
