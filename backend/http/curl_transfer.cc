@@ -1,9 +1,5 @@
 #include "backend/http/curl_transfer.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 
 #include "backend/http/curl_error.h"
@@ -34,12 +30,13 @@ long Milliseconds(Duration duration) {
 
 }  // namespace
 
-CurlTransfer::CurlTransfer(const Attempt& attempt, const TransportOptions& options, BootTime now)
+CurlTransfer::CurlTransfer(const Attempt& attempt, const TransportOptions& options, CurlSockets& sockets, BootTime now)
     : address_(attempt.address),
       path_(attempt.path),
       request_(attempt.request),
       fresh_connection_(attempt.fresh_connection),
       options_(options),
+      sockets_(sockets),
       easy_(curl_easy_init()) {
   response_.address = address_.Text();
   response_.sent_at = now;
@@ -107,7 +104,7 @@ void CurlTransfer::SetBehaviour() {
   Set(CURLOPT_FOLLOWLOCATION, 0L);
   Set(CURLOPT_HTTP_CONTENT_DECODING, 0L);
   Set(CURLOPT_TCP_KEEPALIVE, 1L);
-  Set(CURLOPT_SOCKOPTFUNCTION, &CurlTransfer::OnNewSocket);
+  settings_ok_ = sockets_.Install(easy_.get()) && settings_ok_;
   Set(CURLOPT_FRESH_CONNECT, fresh_connection_ ? 1L : 0L);
   Set(CURLOPT_CONNECTTIMEOUT_MS, Milliseconds(options_.connect_timeout));
   Set(CURLOPT_MAXLIFETIME_CONN,
@@ -176,21 +173,17 @@ size_t CurlTransfer::OnBody(char* data, size_t size, size_t count, void* self) n
   return static_cast<CurlTransfer*>(self)->TakeBody({data, size * count}) ? size * count : 0;
 }
 
-// A kept connection whose packets vanish (a firewall that forgot it) ends after ten seconds, not a quarter of an hour:
-// over HTTP/2, curl would take it for every request until then.
-int CurlTransfer::OnNewSocket(void* /*unused*/, curl_socket_t fd, curlsocktype /*purpose*/) noexcept {
-  const unsigned int milliseconds = 10'000;
-  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds);  // an old kernel: as before
-  return CURL_SOCKOPT_OK;
-}
-
-// curl sends a request again by itself when a kept connection ends without an answer. For what may not reach a server
-// twice, the second time is the end.
-int CurlTransfer::OnRequest(void* self, char* /*peer*/, char* /*local*/, int /*peer_port*/,
-                            int /*local_port*/) noexcept {
+// Before the request is sent over a connection. One that was kept may have ended meanwhile: then nothing is sent. And
+// when a kept one ends without an answer, curl by itself sends the request again: for what may not reach a server
+// twice, that is the end.
+int CurlTransfer::OnRequest(void* self, char* /*peer*/, char* /*local*/, int peer_port, int local_port) noexcept {
   auto* transfer = static_cast<CurlTransfer*>(self);
-  if (++transfer->times_sent_ == 1) transfer->kept_connection_ = transfer->Info(CURLINFO_NUM_CONNECTS) == 0;
-  return transfer->times_sent_ == 1 || transfer->request_->repeatable ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+  const bool first = ++transfer->times_sent_ == 1;
+  if (first) transfer->kept_connection_ = transfer->Info(CURLINFO_NUM_CONNECTS) == 0;
+  if (first && transfer->kept_connection_ && transfer->sockets_.HasEnded(local_port, peer_port)) {
+    return CURL_PREREQFUNC_ABORT;
+  }
+  return first || transfer->request_->repeatable ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 bool CurlTransfer::Refuse(ErrorKind kind, std::string_view what) {
@@ -206,8 +199,10 @@ bool CurlTransfer::TakeHeader(std::string_view line) {
   }
   if (line.starts_with("HTTP/")) {  // the answer, or one of those that may precede it (100 to 199)
     response_.headers.clear();
+    headers_complete_ = false;
     return true;
   }
+  if (Trim(line).empty()) headers_complete_ = true;
   const size_t colon = line.find(':');
   if (colon == line.npos) return true;
   const std::string name = LowerCase(line.substr(0, colon));
@@ -246,6 +241,7 @@ long CurlTransfer::Info(CURLINFO info) const {
 }
 
 Outcome CurlTransfer::Conclude(CURLcode code, BootTime now) {
+  if (code == CURLE_OK && !headers_complete_) code = CURLE_PARTIAL_FILE;  // curl takes what came for all
   if (code != CURLE_OK || refusal_) return Failure(code);
   response_.status = static_cast<int>(Info(CURLINFO_RESPONSE_CODE));
   response_.received_at = now;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/http/curl_sockets.h"
 #include "backend/http/options.h"
 #include "backend/http/transport.h"
 
@@ -18,8 +19,8 @@ namespace leasefs::http {
 // been taken out. Not thread-safe.
 class CurlTransfer {
  public:
-  // `options` must outlive the transfer.
-  CurlTransfer(const Attempt& attempt, const TransportOptions& options, BootTime now);
+  // `options` must outlive the transfer, `sockets` its connection.
+  CurlTransfer(const Attempt& attempt, const TransportOptions& options, CurlSockets& sockets, BootTime now);
   CurlTransfer(const CurlTransfer&) = delete;
   CurlTransfer& operator=(const CurlTransfer&) = delete;
 
@@ -48,7 +49,6 @@ class CurlTransfer {
   static size_t OnHeader(char* data, size_t size, size_t count, void* self) noexcept;
   static size_t OnBody(char* data, size_t size, size_t count, void* self) noexcept;
   static int OnRequest(void* self, char* peer, char* local, int peer_port, int local_port) noexcept;
-  static int OnNewSocket(void* unused, curl_socket_t fd, curlsocktype purpose) noexcept;
   bool TakeHeader(std::string_view line);
   bool TakeBody(std::string_view piece);
   bool Refuse(ErrorKind kind, std::string_view what);  // false, which ends the transfer
@@ -59,6 +59,7 @@ class CurlTransfer {
   const std::shared_ptr<const Request> request_;
   const bool fresh_connection_;
   const TransportOptions& options_;
+  CurlSockets& sockets_;
 
   // curl copies none of these.
   SecretBuffer header_text_;
@@ -71,6 +72,7 @@ class CurlTransfer {
 
   Response response_;
   size_t header_bytes_ = 0;
+  bool headers_complete_ = false;
   int times_sent_ = 0;
   bool kept_connection_ = false;
   std::optional<Error> refusal_;

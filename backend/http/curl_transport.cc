@@ -40,7 +40,7 @@ CurlTransport::~CurlTransport() {
 
 Transport::CallId CurlTransport::Start(const Attempt& attempt, Callback done) {
   const CallId id = next_call_++;
-  auto transfer = std::make_unique<CurlTransfer>(attempt, options_, loop_.Now());
+  auto transfer = std::make_unique<CurlTransfer>(attempt, options_, sockets_, loop_.Now());
   Status prepared = transfer->Prepare();
   if (prepared.ok() && curl_multi_add_handle(multi_.get(), transfer->handle()) != CURLM_OK) {
     prepared = Error(ErrorKind::kInternal, "curl does not take a request");

@@ -48,6 +48,7 @@ class CurlTransport final : public Transport {
 
   const TransportOptions options_;
   FdLoop& loop_;
+  CurlSockets sockets_;
   std::set<curl_socket_t> watched_;  // before multi_, whose end unwatches
   Loop::TimerId timer_ = Loop::kNoTimer;
   std::unique_ptr<CURLM, FreeMulti> multi_;

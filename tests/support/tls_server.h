@@ -59,8 +59,8 @@ class TlsServer {
   using Script = std::function<void(Connection&)>;
 
   struct Options {
-    CertificateFiles files;      // none: plain HTTP
-    std::string client_ca_file;  // a client certificate is required
+    CertificateFiles files = {};      // none: plain HTTP
+    std::string client_ca_file = {};  // a client certificate is required
     int max_tls_version = 0;
   };
 
