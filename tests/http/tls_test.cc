@@ -10,6 +10,7 @@ namespace leasefs::http {
 namespace {
 
 using std::chrono::hours;
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 using test::Answer;
 using test::CertificateFiles;
@@ -107,10 +108,12 @@ TEST_F(TlsTest, TlsOlderThan12IsNotSpoken) {
 }
 
 TEST_F(TlsTest, AServerThatDoesNotSpeakTls) {
+  options_.transport.connect_timeout = milliseconds(100);
   TlsServer plain({}, Fine());
   Trust(StrCat("https://127.0.0.1:", plain.port()));
   Connect();
-  EXPECT_THAT(Outcome(Get()), StartsWith("unreachable: "));  // it waits for the end of a request that never comes
+  EXPECT_THAT(Outcome(Get("/v1/a", milliseconds(400))),
+              StartsWith("unreachable: "));  // it waits for the end of a request that never comes
 }
 
 TEST_F(TlsTest, APlainAnswerToTls) {

@@ -1,5 +1,6 @@
 #include "tests/support/tls_server.h"
 
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -93,6 +94,8 @@ void TlsServer::Accept() {
   while (!stopping_) {
     UniqueFd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!fd) continue;
+    const int one = 1;
+    setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     std::lock_guard lock(mutex_);
     open_.push_back(Connection(*this, std::move(fd), ++connections_));
     threads_.emplace_back([this, &connection = open_.back()] { Serve(connection); });
