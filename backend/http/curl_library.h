@@ -8,8 +8,11 @@ namespace leasefs::http {
 // Idempotent; any thread. The first call comes after InstallOpenSslWipingAllocator, since curl sets up OpenSSL, and
 // before threads that read the environment. kInternal when curl cannot be set up or lacks TLS.
 //
-// What curl and OpenSSL allocate is wiped when it is freed. nghttp2 brings memory of its own, in which a token lies
-// while an HTTP/2 connection is open (its header table) and, unwiped, after that: whoever minds turns http2 off.
+// What curl and OpenSSL allocate is wiped when it is freed. What that leaves: nghttp2 takes no allocator from
+// curl 7.88, so the token in its header table is wiped only in an executable that links leasefs_wiping_free; and while
+// an HTTP/2 connection is open, that table holds the token and curl's buffer the last answer. HTTP/1.1 keeps neither.
+//
+// The process ignores SIGPIPE: OpenSSL writes to connections that may have ended.
 Status SetUpCurl();
 
 }  // namespace leasefs::http

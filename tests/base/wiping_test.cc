@@ -2,6 +2,7 @@
 #include <openssl/crypto.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -75,6 +76,29 @@ TEST(WipingNewTest, AGrownStringLeavesNothingBehind) {
   text.append(1000, 't');
   ASSERT_NE(reinterpret_cast<uintptr_t>(text.data()), address);
   EXPECT_TRUE(IsWipedAt(address, 200));
+}
+
+TEST(WipingFreeTest, FreedMemoryIsWiped) {
+  void* volatile opaque = std::malloc(200);
+  std::memset(opaque, 's', 200);
+  auto address = reinterpret_cast<uintptr_t>(opaque);
+  EXPECT_FALSE(IsWipedAt(address, 200));
+  std::free(opaque);
+  EXPECT_TRUE(IsWipedAt(address, 200));
+  std::free(nullptr);
+}
+
+TEST(WipingFreeTest, MemoryThatIsMovedByReallocLeavesNothingBehind) {
+  void* volatile opaque = std::realloc(nullptr, 200);
+  std::memset(opaque, 's', 200);
+  auto address = reinterpret_cast<uintptr_t>(opaque);
+  opaque = std::realloc(opaque, 100'000);
+  ASSERT_NE(reinterpret_cast<uintptr_t>(opaque), address);
+  EXPECT_TRUE(IsWipedAt(address, 200));
+  EXPECT_EQ(std::string(static_cast<char*>(opaque), 200), std::string(200, 's'));
+  opaque = std::realloc(opaque, 100);
+  EXPECT_EQ(std::string(static_cast<char*>(opaque), 100), std::string(100, 's'));
+  EXPECT_EQ(std::realloc(opaque, 0), nullptr);
 }
 
 TEST(WipingNewTest, WhatCannotBeHadIsReported) {

@@ -33,7 +33,8 @@ class ClientFixture : public testing::Test {
     ASSERT_TRUE(client.ok()) << client.error().message();
     client_ = std::move(*client);
   }
-  void ConnectTo(const test::TlsServer& server) {
+  template <class Server>
+  void ConnectTo(const Server& server) {
     Trust(server.address());
     Connect();
   }

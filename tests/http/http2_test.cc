@@ -1,15 +1,13 @@
 // HTTP/2, against a real server (nginx), which also says what it saw in its log.
 #include <gmock/gmock.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 
 #include <fstream>
+#include <optional>
 #include <set>
 
 #include "fs/base/strings.h"
 #include "tests/http/client_fixture.h"
+#include "tests/support/nginx_server.h"
 
 namespace leasefs::http {
 namespace {
@@ -17,73 +15,33 @@ namespace {
 using std::chrono::milliseconds;
 using testing::HasSubstr;
 
-constexpr char kNginx[] = "/usr/sbin/nginx";
-
 class Http2Test : public ClientFixture {
  protected:
   void SetUp() override {
-    if (access(kNginx, X_OK) != 0) GTEST_SKIP() << "NOT RUN: there is no nginx";
-    {
-      test::TlsServer free_port({}, [](test::TlsServer::Connection&) {});
-      port_ = free_port.port();
-    }
-    std::ofstream(directory() + "/large") << std::string(300'000, 'x');
-    std::ofstream(directory() + "/nginx.conf") << StrCat(R"(
-      daemon off; master_process off; error_log error.log; pid nginx.pid;
-      events { worker_connections 64; }
-      http {
-        log_format seen '$server_protocol $connection $request_uri $http_x_vault_token';
-        access_log access.log seen;
-        client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
-        server {
-          listen 127.0.0.1:)",
-                                                         port_, R"( ssl http2;
-          ssl_certificate )",
-                                                         files_.certificate, "; ssl_certificate_key ", files_.key, R"(;
-          keepalive_requests 10;
-          location = /v1/a { default_type application/json; add_header X-Vault-Index idx; return 200 '{"a":1}'; }
-          location = /large { root )",
-                                                         directory(), R"(; }
-          location = /slow { limit_rate 2k; alias )",
-                                                         directory(), R"(/large; }
-        }
-      })");
-    const std::string configuration = directory() + "/nginx.conf";
-    const std::string prefix = directory();
-    const char* arguments[] = {kNginx, "-p", prefix.c_str(), "-c", configuration.c_str(), "-e", "error.log", nullptr};
-    ASSERT_EQ(posix_spawn(&nginx_, kNginx, nullptr, nullptr, const_cast<char**>(arguments), environ), 0);
-    Trust(StrCat("https://127.0.0.1:", port_));
+    if (!test::NginxServer::IsInstalled()) GTEST_SKIP() << "NOT RUN: there is no nginx";
+    const std::string& directory = authority_.directory();
+    std::ofstream(directory + "/large") << std::string(300'000, 'x');
+    nginx_.emplace(directory, files_,
+                   StrCat(R"(
+      keepalive_requests 10;
+      location = /v1/a { default_type application/json; add_header X-Vault-Index idx; return 200 '{"a":1}'; }
+      location = /large { root )",
+                          directory, R"(; }
+      location = /slow { limit_rate 2k; alias )",
+                          directory, R"(/large; })"));
     options_.client.health.max_backoff = milliseconds(50);  // it needs a moment to begin
-    Connect();
+    ConnectTo(*nginx_);
     Request first = Get();
     first.repeatable = true;
-    ASSERT_EQ(Outcome(std::move(first)), "status 200") << ReadLog("error.log");
+    ASSERT_EQ(Outcome(std::move(first)), "status 200") << nginx_->Errors();
   }
-  void TearDown() override {
-    client_.reset();
-    Log();
-  }
-  std::string directory() const { return authority_.directory(); }
-  std::string ReadLog(const std::string& name) const {
-    std::ifstream file(directory() + "/" + name);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-  // Ends the server and gives its lines: "HTTP/2.0", the connection's number, the path, the token.
-  std::vector<std::vector<std::string>> Log() {
-    if (nginx_ > 0) {
-      kill(nginx_, SIGTERM);
-      waitpid(nginx_, nullptr, 0);
-      nginx_ = 0;
-    }
-    std::vector<std::vector<std::string>> lines;
-    for (const std::string& line : Split(ReadLog("access.log"), '\n')) {
-      if (!line.empty()) lines.push_back(Split(line, ' '));
-    }
-    return lines;
+  size_t Connections() {
+    std::set<std::string> connections;
+    for (const auto& line : nginx_->Log()) connections.insert(line[1]);
+    return connections.size();
   }
 
-  uint16_t port_ = 0;
-  pid_t nginx_ = 0;
+  std::optional<test::NginxServer> nginx_;
 };
 
 TEST_F(Http2Test, IsSpokenWhereTheServerSpeaksIt) {
@@ -93,14 +51,14 @@ TEST_F(Http2Test, IsSpokenWhereTheServerSpeaksIt) {
   ASSERT_TRUE(response.ok()) << response.error().message();
   EXPECT_EQ(response->body.ExposeText(), "{\"a\":1}");
   EXPECT_EQ(response->Header("x-vault-index"), "idx");
-  EXPECT_THAT(Log().back(), testing::ElementsAre("HTTP/2.0", testing::_, "/v1/a", "s.token"));
+  EXPECT_THAT(nginx_->Log().back(), testing::ElementsAre("HTTP/2.0", testing::_, "/v1/a", "s.token"));
 }
 
 TEST_F(Http2Test, CanBeTurnedOff) {
   options_.transport.http2 = false;
   Connect();
   EXPECT_EQ(BodyOf(Get()), "{\"a\":1}");
-  EXPECT_EQ(Log().back()[0], "HTTP/1.1");
+  EXPECT_EQ(nginx_->Log().back()[0], "HTTP/1.1");
 }
 
 TEST_F(Http2Test, RequestsShareAConnection) {
@@ -113,17 +71,13 @@ TEST_F(Http2Test, RequestsShareAConnection) {
     });
   }
   loop_->Run();
-  std::set<std::string> connections;
-  for (const auto& line : Log()) connections.insert(line[1]);
-  EXPECT_EQ(connections.size(), 1U);
+  EXPECT_EQ(Connections(), 1U);
 }
 
 // nginx says GOAWAY after ten requests of a connection.
 TEST_F(Http2Test, AConnectionThatTheServerEndsIsReplacedUnnoticed) {
   for (int i = 0; i < 55; ++i) ASSERT_EQ(BodyOf(Get()), "{\"a\":1}") << i;
-  std::set<std::string> connections;
-  for (const auto& line : Log()) connections.insert(line[1]);
-  EXPECT_GE(connections.size(), 5U);
+  EXPECT_GE(Connections(), 5U);
 }
 
 TEST_F(Http2Test, ADeadlineEndsOneRequestAndNoOther) {
@@ -149,9 +103,7 @@ TEST_F(Http2Test, LimitsAreKept) {
 }
 
 TEST_F(Http2Test, AServerThatDiesIsToldAndForgotten) {
-  kill(nginx_, SIGKILL);
-  waitpid(nginx_, nullptr, 0);
-  nginx_ = 0;
+  nginx_->Kill(9);
   EXPECT_THAT(Outcome(Get("/v1/a", milliseconds(500))), testing::StartsWith("unreachable: "));
 }
 
