@@ -66,13 +66,14 @@ Result<Address> ParseAddress(std::string_view text, PlainHttp plain) {
     return Wrong(text, "write https://HOST:PORT");
   }
   if (rest.ends_with('/')) rest.remove_suffix(1);
-  if (rest.find_first_of("/?#") != rest.npos) return Wrong(text, "it ends after the port: write https://HOST:PORT");
-  if (rest.find('@') != rest.npos) return Wrong(text, "a user name or password has no place here");
+  if (rest.find_first_of("/?#") != std::string_view::npos)
+    return Wrong(text, "it ends after the port: write https://HOST:PORT");
+  if (rest.find('@') != std::string_view::npos) return Wrong(text, "a user name or password has no place here");
 
   size_t host_end = rest.find(':');
   if (rest.starts_with('[')) {
     host_end = rest.find(']');
-    if (host_end == rest.npos) return Wrong(text, "']' is missing after the IPv6 address");
+    if (host_end == std::string_view::npos) return Wrong(text, "']' is missing after the IPv6 address");
     address.host = rest.substr(1, host_end - 1);
     if (!IsIpv6Literal(address.host)) return Wrong(text, "between the brackets is no IPv6 address");
     ++host_end;

@@ -68,7 +68,7 @@ constexpr AlertWords kAlerts[] = {
 
 std::string_view ExplainAlert(std::string_view details) {
   for (const AlertWords& alert : kAlerts) {
-    if (details.find(alert.part) != details.npos) return alert.meaning;
+    if (details.find(alert.part) != std::string_view::npos) return alert.meaning;
   }
   return "";
 }

@@ -20,7 +20,7 @@ std::string LowerCase(std::string_view text) {
 
 std::string_view Trim(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == text.npos) return "";
+  if (begin == std::string_view::npos) return "";
   return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
 }
 
@@ -204,7 +204,7 @@ bool CurlTransfer::TakeHeader(std::string_view line) {
   }
   if (Trim(line).empty()) headers_complete_ = true;
   const size_t colon = line.find(':');
-  if (colon == line.npos) return true;
+  if (colon == std::string_view::npos) return true;
   const std::string name = LowerCase(line.substr(0, colon));
   const std::string_view value = Trim(line.substr(colon + 1));
   if (name == "content-encoding" && LowerCase(value) != "identity") {

@@ -24,7 +24,7 @@ class CurlTransport final : public Transport {
   ~CurlTransport() override;
 
   CallId Start(const Attempt& attempt, Callback done) override;
-  void Abort(CallId call) override;
+  void Abort(CallId id) override;
 
  private:
   struct Call {

@@ -56,7 +56,7 @@ class HttpClient {
   // `done` runs once, on the loop's thread, never within Send, at the latest at the request's deadline.
   RequestId Send(Request request, Callback done);
   // `done` will not run. What was sent may have had its effect. Unknown and finished are no error.
-  void Cancel(RequestId request);
+  void Cancel(RequestId id);
 
   // Another address than this is preferred from now on, if there is one: for answers that say so (sealed, standby).
   void Avoid(std::string_view address);

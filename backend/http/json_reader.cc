@@ -134,7 +134,7 @@ Status ReadJson(SecretBuffer body, JsonHandler& handler, const JsonLimits& limit
   if (text.starts_with("\xEF\xBB\xBF")) {
     return Error(ErrorKind::kRemote, "the answer cannot be read: it begins with a byte order mark");
   }
-  if (const size_t nul = text.find('\0'); nul != text.npos) {  // nlohmann takes it for the end
+  if (const size_t nul = text.find('\0'); nul != std::string_view::npos) {  // nlohmann takes it for the end
     return Error(ErrorKind::kRemote, StrCat("the answer cannot be read: at byte ", nul + 1, " it is no JSON"));
   }
   size_t offset = 0;

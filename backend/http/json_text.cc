@@ -15,7 +15,7 @@ void AppendJsonString(SecretBuffer& out, std::string_view text) {
     plain_from = i + 1;
     static constexpr std::string_view kShort = "\"\\\b\f\n\r\t";
     static constexpr std::string_view kLetters = "\"\\bfnrt";
-    if (const size_t index = kShort.find(c); index != kShort.npos) {
+    if (const size_t index = kShort.find(c); index != std::string_view::npos) {
       out.Append("\\");
       out.Append(kLetters.substr(index, 1));
     } else {

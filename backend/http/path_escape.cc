@@ -96,7 +96,7 @@ Status CheckEscapedPath(std::string_view path) {
   const std::string_view query = path.substr(query_at);
   // What RFC 3986, section 3.3 lets stand in a segment or query as it is.
   static constexpr std::string_view kPlain = "!$&'()*+,;=:@%/";
-  const auto is_plain = [](char c) { return IsUnreserved(c) || kPlain.find(c) != kPlain.npos; };
+  const auto is_plain = [](char c) { return IsUnreserved(c) || kPlain.find(c) != std::string_view::npos; };
   if (!std::ranges::all_of(path.substr(0, query_at), is_plain) ||
       !std::ranges::all_of(query.substr(query.empty() ? 0 : 1), is_plain)) {
     return Refused("a byte that must be written as %XX");

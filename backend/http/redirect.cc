@@ -21,7 +21,8 @@ Result<RedirectTarget> FollowRedirect(const Response& response, const std::vecto
   RedirectTarget target{.address = from, .path = std::string(location)};
   if (!location.starts_with('/') || location.starts_with("//")) {
     const size_t scheme_end = location.find("://");
-    const size_t path_at = scheme_end == location.npos ? location.npos : location.find('/', scheme_end + 3);
+    const size_t path_at =
+        scheme_end == std::string_view::npos ? std::string_view::npos : location.find('/', scheme_end + 3);
     const auto address = ParseAddress(location.substr(0, path_at), PlainHttp::kRefused);
     if (!address.ok()) return refused(StrCat("a redirect to what cannot be followed: ", address.error().message()));
     const auto known = std::ranges::find(configured, address.value());
@@ -31,7 +32,7 @@ Result<RedirectTarget> FollowRedirect(const Response& response, const std::vecto
                  ", which is not among the configured addresses: add it there if it belongs to the cluster"));
     }
     target.address = static_cast<size_t>(known - configured.begin());
-    target.path = path_at == location.npos ? "/" : location.substr(path_at);
+    target.path = path_at == std::string_view::npos ? "/" : location.substr(path_at);
   }
   if (!configured[target.address].tls) return refused("a redirect to plain http, which would show the token");
   if (!CheckEscapedPath(target.path).ok()) return refused("a redirect to a path that is not well formed");
