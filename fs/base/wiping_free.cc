@@ -1,6 +1,6 @@
-// free and realloc of libc for an executable that links this, with the memory wiped: for libraries that take no allocator
-// of ours (nghttp2 keeps a token in its header table, a resolver a name). Everything in the process that calls free comes
-// here, shared libraries too. Sanitizers bring their own, which must stay.
+// free and realloc of libc for an executable that links this, with the memory wiped: for libraries that take no
+// allocator of ours (nghttp2 keeps a token in its header table, a resolver a name). Everything in the process that
+// calls free comes here, shared libraries too. Sanitizers bring their own, which must stay.
 #ifndef LEASEFS_SANITIZED
 
 #include <malloc.h>
