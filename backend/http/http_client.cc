@@ -117,6 +117,7 @@ void HttpClient::Pump() {
 
 bool HttpClient::TryToStart(RequestId id, Exchange& exchange) {
   const BootTime now = loop_.Now();
+  if (exchange.deadline <= now) return false;  // its timer is due: nobody would get what it causes
   for (size_t i = 0; i < servers_.size(); ++i) {
     const size_t server = (preferred_ + i) % servers_.size();
     if (exchange.given_up[server] || servers_[server].health.ReadyAt() > now) continue;
@@ -147,9 +148,9 @@ void HttpClient::OnDeadline(RequestId id) {
   std::erase(waiting_, id);
   if (exchange.call == 0) {
     const bool failed = std::ranges::any_of(servers_, [](const Server& s) { return s.last_error.has_value(); });
-    return Finish(
-        id, failed ? NoAnswer()
-                   : Error(ErrorKind::kUnreachable, "too many requests wait for the server: the deadline passed"));
+    return Finish(id, failed ? NoAnswer()
+                             : Error(ErrorKind::kUnreachable,
+                                     "the deadline passed before the request could be sent: too many wait"));
   }
   transport_->Abort(exchange.call);
   --in_flight_;

@@ -23,7 +23,8 @@ struct TlsOptions {
 
 struct TransportOptions {
   TlsOptions tls;
-  bool http2 = true;                                       // over TLS, where the server speaks it
+  // Over TLS, where the server speaks it. What it keeps of a token in memory: backend/http/curl_library.h.
+  bool http2 = true;
   Duration connect_timeout = std::chrono::seconds(3);      // name, TCP and TLS together, per attempt
   Duration max_connection_age = std::chrono::minutes(10);  // then a new one: a load balancer may know better servers
   size_t max_header_bytes = size_t{64} << 10;              // all headers of an answer together

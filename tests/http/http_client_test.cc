@@ -262,6 +262,14 @@ TEST_F(HttpClientTest, ARequestThatCannotBeSentIsRefusedWithoutItsValue) {
   EXPECT_TRUE(record_.attempts.empty());
 }
 
+TEST_F(HttpClientTest, NothingIsSentAfterItsDeadline) {
+  Make({"https://a"}, [](const Attempt&) { return ScriptedTransport::Reply{Answered(200)}; });
+  const auto result = Ask(Once(seconds(-1)));
+  EXPECT_EQ(result.error().kind(), ErrorKind::kUnreachable);
+  EXPECT_THAT(result.error().message(), HasSubstr("before the request could be sent"));
+  EXPECT_TRUE(record_.attempts.empty());
+}
+
 TEST_F(HttpClientTest, CancelledRequestsAreNotAnswered) {
   options_.max_in_flight = 1;
   Make({"https://a"}, [](const Attempt&) { return ScriptedTransport::Reply{Answered(200), milliseconds(10)}; });
