@@ -138,7 +138,7 @@ void FrameConnection::Impl::Close(const std::string& why) {
 FrameConnection::FrameConnection(std::unique_ptr<Stream> stream, Options options, Events events)
     : impl_(std::make_shared<Impl>()) {
   impl_->stream = std::move(stream);
-  impl_->options = options;
+  impl_->options = std::move(options);
   impl_->events = std::move(events);
   impl_->Start();
 }
