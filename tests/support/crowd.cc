@@ -2,6 +2,7 @@
 // Prints how many read exactly EXPECTED, how many failed by errno, and the longest time in milliseconds.
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -52,6 +53,10 @@ void* Read(void*) {
 
 int main(int argc, char** argv) {
   if (argc != 4) return 2;
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;  // a descriptor for each of them; a shell from sudo has 1,024
+  setrlimit(RLIMIT_NOFILE, &files);
   path = argv[2];
   expected = argv[3];
   pthread_attr_t attributes;
