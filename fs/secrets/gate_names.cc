@@ -19,7 +19,7 @@ bool IsAnswer(const std::optional<Error>& failure, ErrorKind kind) {
 
 }  // namespace
 
-std::optional<uint32_t> SecretGate::UnsureLocked(uint32_t node, bool names_below) const {
+std::optional<uint32_t> SecretGate::UnsureLocked(Attempt& attempt, uint32_t node, bool names_below) const {
   const Tree* tree = nodes_.Exists(node) ? trees_.Of(node) : nullptr;
   if (tree == nullptr) return std::nullopt;
   std::vector<uint32_t> chain;
@@ -28,16 +28,13 @@ std::optional<uint32_t> SecretGate::UnsureLocked(uint32_t node, bool names_below
   std::reverse(chain.begin(), chain.end());
   for (uint32_t directory : chain) {
     if (nodes_[directory].present == 0) return std::nullopt;
-    if (nodes_[directory].listed == 0) return directory;
+    if (nodes_[directory].listed != 0) continue;
+    auto failure = listing_failures_.find(directory);
+    bool recent = failure != listing_failures_.end() && failure->second.retry_at > loop_.Now();
+    if (recent && !attempt.failure) attempt.failure = failure->second.error;
+    return directory;
   }
   return std::nullopt;
-}
-
-void SecretGate::RecallFailureLocked(Attempt& attempt, const std::optional<uint32_t>& unsure) const {
-  if (!unsure || attempt.failure) return;
-  auto failure = listing_failures_.find(*unsure);
-  if (failure != listing_failures_.end() && failure->second.retry_at > loop_.Now())
-    attempt.failure = failure->second.error;
 }
 
 bool SecretGate::SentBackLocked(const Request& request) const {
@@ -76,8 +73,7 @@ void SecretGate::TryLookup(Attempt attempt, NodeId parent, std::string name, Rep
 SecretGate::Step SecretGate::LookupLocked(Attempt& attempt, NodeId parent, const std::string& name,
                                           Reply<Attributes>& done, Result<Attributes>& result) {
   uint32_t node = nodes_.Exists(parent.node) ? nodes_.FindPresent(parent.node, name) : kNoNode;
-  std::optional<uint32_t> unsure = UnsureLocked(parent.node, true);
-  RecallFailureLocked(attempt, unsure);
+  std::optional<uint32_t> unsure = UnsureLocked(attempt, parent.node, true);
   if (unsure && !attempt.failure) {
     return WaitStepLocked(
         attempt, *unsure, Question::kNames, node != kNoNode, result,
@@ -122,8 +118,7 @@ SecretGate::Step SecretGate::AttributesLocked(Attempt& attempt, NodeId id, uint6
     read = open->slot;
   if (read != kNoSlot) return finish(Describe(id, versions_[read].size, false));
   if (nodes_[id.node].present == 0) {
-    std::optional<uint32_t> unsure = UnsureLocked(id.node, false);
-    RecallFailureLocked(attempt, unsure);
+    std::optional<uint32_t> unsure = UnsureLocked(attempt, id.node, false);
     if (unsure && !attempt.failure) return WaitStepLocked(attempt, *unsure, Question::kNames, false, result, again);
     if (ReplacedLocked(attempt, id.node)) return finish(Error(ErrorKind::kStale, ""));
     return finish(attempt.failure ? *attempt.failure : Error(ErrorKind::kNotFound, ""));
@@ -220,8 +215,7 @@ SecretGate::Step SecretGate::OpenDirectoryLocked(Attempt& attempt, NodeId id, Re
   };
   if (!nodes_.Exists(id.node)) return finish(Error(ErrorKind::kNotFound, ""));
   if (!nodes_.IsDirectory(id.node)) return finish(Error(ErrorKind::kNotDirectory, ""));
-  std::optional<uint32_t> unsure = UnsureLocked(id.node, true);
-  RecallFailureLocked(attempt, unsure);
+  std::optional<uint32_t> unsure = UnsureLocked(attempt, id.node, true);
   bool some =
       nodes_[id.node].present != 0 && nodes_.FirstChild(id.node) != kNoNode;  // better than nothing in an outage
   if (unsure && !attempt.failure) {

@@ -9,11 +9,6 @@
 #include "fs/secrets/secret_gate.h"
 
 namespace leasefs {
-namespace {
-
-constexpr Duration kAuditMaxWait = std::chrono::milliseconds(250);  // S23
-
-}  // namespace
 
 void SecretGate::Open(const Request& request, NodeId id, int flags, Reply<Opened> done) {
   TryOpen(Attempt(request), id, flags, std::move(done));
@@ -38,8 +33,7 @@ SecretGate::Step SecretGate::OpenLocked(Attempt& attempt, NodeId id, int flags, 
   const Tree* tree = nodes_.Exists(id.node) ? trees_.Of(id.node) : nullptr;
   auto again = [this, id, flags, done](Attempt next) { TryOpen(std::move(next), id, flags, done); };
   if (tree == nullptr || nodes_[id.node].present == 0) {
-    std::optional<uint32_t> unsure = UnsureLocked(id.node, false);
-    RecallFailureLocked(attempt, unsure);
+    std::optional<uint32_t> unsure = UnsureLocked(attempt, id.node, false);
     if (attempt.failure) unsure.reset();
     Status waiting = unsure ? WaitLocked(attempt, *unsure, Question::kNames, false, again) : Ok();
     if (!waiting.ok()) return finish({}, std::move(waiting).error());

@@ -14,7 +14,6 @@ namespace leasefs {
 namespace {
 
 constexpr size_t kMaxFailures = 4096;  // of the negative cache
-constexpr Duration kAuditMaxWait = std::chrono::milliseconds(250);
 
 // A backend's troubles with itself are not ours: to a reader it is one that answers wrongly (S25).
 Error ErrorOf(const protocol::Failed& frame) {

@@ -41,6 +41,8 @@ enum class GateReadiness : uint8_t { kFresh, kStale, kMissing, kFailed };
 
 // A value that is superseded faster than it arrives is served in the end.
 inline constexpr int kMaxWaits = 8;
+// For a sink to take what the audit has, before opens and acts fail (S23).
+inline constexpr Duration kAuditMaxWait = std::chrono::milliseconds(250);
 
 // What the source fails with is either an answer about the secret, after which nothing of it is held any more, or an
 // outage, which takes nothing away (S17).

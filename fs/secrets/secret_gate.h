@@ -96,10 +96,9 @@ class SecretGate : public Gate, private BackendSink {
   void LoadGroups(Attempt& attempt) const;
   RuleSetId RulesLocked(uint32_t node) const REQUIRES(mutex_);
   // What is not there may only be not known yet: the directory whose names must be asked for before it is certain
-  // whether the node (or, with `names_below`, a name in it) is there.
-  std::optional<uint32_t> UnsureLocked(uint32_t node, bool names_below) const REQUIRES(mutex_);
-  // Asked a moment ago, in vain, and not to be asked again yet: the attempt goes on with that failure.
-  void RecallFailureLocked(Attempt& attempt, const std::optional<uint32_t>& unsure) const REQUIRES(mutex_);
+  // whether the node (or, with `names_below`, a name in it) is there. If they were asked for a moment ago, in vain, and
+  // are not to be asked for again yet, the attempt goes on with that failure.
+  std::optional<uint32_t> UnsureLocked(Attempt& attempt, uint32_t node, bool names_below) const REQUIRES(mutex_);
   // A predecessor had answered this very request with ESTALE already: the mark is for the thread's next one.
   bool SentBackLocked(const Request& request) const REQUIRES(mutex_);
   // Whether the thread comes back after ESTALE, to this node or to what has its name now. Removes its mark.

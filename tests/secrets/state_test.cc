@@ -109,6 +109,13 @@ class VersionTableTest : public testing::Test {
     SecretBuffer value = SecretBuffer::CopyOf(bytes);
     return *table.Stage({file, nodes_[file].version + 1, 0, publication, {}, table.MacOf(value)}, value);
   }
+  // Staged, committed and applied.
+  uint32_t Publish(VersionTable& table, uint32_t file, uint64_t publication, const std::string& bytes) {
+    uint32_t slot = Stage(table, file, publication, bytes);
+    nodes_[directory_].publication = publication;
+    table.Apply(slot);
+    return slot;
+  }
   std::string BytesOf(const VersionTable& table, uint32_t file) {
     uint32_t slot = table.CurrentSlot(file);
     return slot == kNoSlot ? "" : std::string(table.Unseal(slot)->ExposeText());
@@ -173,9 +180,7 @@ TEST_F(VersionTableTest, S8_TwoPlacesOfOneInodeAreKnownUntilBothAreClosed) {
   VersionTable table(memory_.state, nodes_, random_, key_);
   HandleTable handles(memory_.state, table);
   table.FinishRecovery();
-  uint32_t first = Stage(table, files_[0], 1, "equal");
-  nodes_[directory_].publication = 1;
-  table.Apply(first);
+  uint32_t first = Publish(table, files_[0], 1, "equal");
   ASSERT_TRUE(handles.Insert(2, first, files_[0], 1, false, 0).ok());
   table.Drop(files_[0]);  // let go of, and fetched again
   SecretBuffer value = SecretBuffer::CopyOf("equal");
@@ -183,9 +188,7 @@ TEST_F(VersionTableTest, S8_TwoPlacesOfOneInodeAreKnownUntilBothAreClosed) {
   nodes_[directory_].publication = 2;
   table.Apply(second);
   ASSERT_TRUE(handles.Insert(4, second, files_[0], 1, false, 0).ok());
-  uint32_t third = Stage(table, files_[0], 3, "and longer");
-  nodes_[directory_].publication = 3;
-  table.Apply(third);
+  Publish(table, files_[0], 3, "and longer");
   handles.Remove(4);
   EXPECT_EQ(table.SupersededSlot({files_[0], 1}), first);
   handles.Remove(2);
@@ -196,9 +199,7 @@ TEST_F(VersionTableTest, ADescriptorWhosePlaceHasAnotherVersionIsNotIntact) {
   VersionTable table(memory_.state, nodes_, random_, key_);
   HandleTable handles(memory_.state, table);
   table.FinishRecovery();
-  uint32_t slot = Stage(table, files_[0], 1, "v");
-  nodes_[directory_].publication = 1;
-  table.Apply(slot);
+  uint32_t slot = Publish(table, files_[0], 1, "v");
   ASSERT_TRUE(handles.Insert(2, slot, files_[0], 1, false, 0).ok());
   EXPECT_TRUE(handles.IsIntact(*handles.Find(2)));
   memory_.state.versions()[slot].node = files_[1];
@@ -211,13 +212,9 @@ TEST_F(VersionTableTest, AHeldVersionOutlivesItsReplacementAndItsProcess) {
     VersionTable table(memory_.state, nodes_, random_, key_);
     HandleTable handles(memory_.state, table);
     table.FinishRecovery();
-    first = Stage(table, files_[0], 1, "first");
-    nodes_[directory_].publication = 1;
-    table.Apply(first);
+    first = Publish(table, files_[0], 1, "first");
     ASSERT_TRUE(handles.Insert(1002, first, files_[0], 1, false, 0).ok());
-    uint32_t second = Stage(table, files_[0], 2, "second");
-    nodes_[directory_].publication = 2;
-    table.Apply(second);
+    Publish(table, files_[0], 2, "second");
   }
   VersionTable successor(memory_.state, nodes_, random_, key_);
   HandleTable handles(memory_.state, successor);
@@ -234,9 +231,7 @@ TEST_F(VersionTableTest, AReplayedOpenInsertsNothingTwiceNorAfterItsRelease) {
   VersionTable table(memory_.state, nodes_, random_, key_);
   HandleTable handles(memory_.state, table);
   table.FinishRecovery();
-  uint32_t slot = Stage(table, files_[0], 1, "v");
-  nodes_[directory_].publication = 1;
-  table.Apply(slot);
+  uint32_t slot = Publish(table, files_[0], 1, "v");
   ASSERT_TRUE(handles.Insert(42, slot, files_[0], 1, false, 0).ok());
   ASSERT_TRUE(handles.Insert(42, slot, files_[0], 1, true, 0).ok());
   EXPECT_EQ(handles.count(), 1u);
@@ -256,9 +251,7 @@ TEST_F(VersionTableTest, S25_OneUidLeavesDescriptorsToOthers) {
     VersionTable table(memory_.state, nodes_, random_, key_);
     HandleTable handles(memory_.state, table);
     table.FinishRecovery();
-    slot = Stage(table, files_[0], 1, "v");
-    nodes_[directory_].publication = 1;
-    table.Apply(slot);
+    slot = Publish(table, files_[0], 1, "v");
     for (uint64_t i = 1; i <= kMaxHandlesPerUid; ++i) {
       ASSERT_TRUE(handles.Insert(2 * i, slot, files_[0], 1, false, 1000).ok());
     }

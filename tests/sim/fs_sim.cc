@@ -1,10 +1,7 @@
 #include "tests/sim/fs_sim.h"
 
-#include <algorithm>
 #include <deque>
-#include <map>
 #include <memory>
-#include <set>
 #include <vector>
 
 #include "backend/server.h"
