@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,11 +20,20 @@ struct SecretVersion {
   uint64_t version = 0;                   // rises with every change of the secret; never 0
   std::vector<protocol::Field> fields;
   BootTime lease_end = kNever;
+  // As the backend itself decides it. None: it follows from the server's ttl and max_stale, or, with a backend that
+  // pushes changes, the version is fresh until it says otherwise.
+  std::optional<protocol::Freshness> freshness;
+  bool minted = false;  // as in Listing
+};
+
+struct Listing {
+  std::vector<protocol::Entry> entries;
+  bool minted = false;  // to read the secret here makes something new: only an open may cause it (S6)
 };
 
 class Backend {
  public:
-  using ListReply = std::function<void(Result<std::vector<protocol::Entry>>)>;
+  using ListReply = std::function<void(Result<Listing>)>;
   using ReadReply = std::function<void(Result<SecretVersion>)>;
 
   // What the backend says by itself. Set once, before use. A backend that pushes changes calls on_changed and on_entry
@@ -33,6 +43,10 @@ class Backend {
     std::function<void(const std::string& directory, const protocol::Entry& entry, bool present)> on_entry;
     std::function<void(protocol::HealthState, const std::string& message)> on_health;
     std::function<void()> on_everything_changed;                     // unlocked, restored: nothing told before holds
+    // A minted secret has this version now, which replaces the one before (make before break, S14).
+    std::function<void(const std::string& secret, SecretVersion version)> on_published;
+    // The current version may be used for longer, or for less long, than was said.
+    std::function<void(const std::string& secret, uint64_t version, protocol::Freshness freshness)> on_extended;
   };
 
   virtual ~Backend() = default;
@@ -41,6 +55,10 @@ class Backend {
   // Names below a directory ("" is the root): subfolders, and the keys of the secret at this path. kNotFound: neither.
   virtual void List(const std::string& directory, ListReply done) = 0;
   virtual void Read(const std::string& secret, ReadReply done) = 0;
+  // fs holds no value of this secret any more: nobody opened it for a while. The next Read means that it is in use.
+  virtual void Forget(const std::string& /*secret*/) {}
+  // fs is there anew and may have missed what was told: on_published for every minted secret that has a version.
+  virtual void TellAgain() {}
 
   // True: every change is told by on_changed, so that a version that was read stays fresh without asking again.
   virtual bool PushesChanges() const = 0;

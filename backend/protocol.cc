@@ -198,6 +198,7 @@ SecretBuffer Entries::Encode() const {
   writer.String(directory);
   writer.Bool(last);
   WriteEntries(writer, entries);
+  writer.Bool(minted);
   return std::move(writer).Take();
 }
 
@@ -206,6 +207,7 @@ Result<Entries> Entries::Decode(Payload payload) {
     frame.directory = ReadPath(reader);
     frame.last = reader.Bool();
     frame.entries = ReadEntries(reader);
+    frame.minted = reader.Bool();
   });
 }
 

@@ -1,6 +1,5 @@
-// What fs and a backend process say to each other, over a FrameConnection. (DESIGN: "The backend decides what is
-// current; fs decides who may read it and when it appears.") The backend never learns who the caller is; fs never sees
-// a token.
+// What fs and a backend process say to each other, over a FrameConnection. The backend decides what is current; fs who
+// may read it and when it appears. The backend never learns who the caller is; fs never sees a token.
 //
 // Every struct has Encode() and a static Decode() that refuses whatever Encode cannot have made: a range, a length, an
 // enum member, bytes left over. Both ends decode strictly and close the connection on the first violation. One answer
@@ -108,12 +107,14 @@ struct Welcome {
 };
 
 // The names below `directory`: subfolders (which may be secrets too) and the keys of the secret at this very path. A
-// large listing comes in parts; it is complete with the part that has last = true.
+// large listing comes in parts, up to the one that has last = true. `minted`: a Want of the secret at this very path
+// makes something new, so only an open may send one (S6).
 struct Entries {
   static constexpr FrameType kType = FrameType::kEntries;
   std::string directory;
   bool last = true;
   std::vector<Entry> entries;
+  bool minted = false;
   SecretBuffer Encode() const;
   static Result<Entries> Decode(std::span<const std::byte> payload);
 };
@@ -128,6 +129,7 @@ struct EntryChanged {
   static Result<EntryChanged> Decode(std::span<const std::byte> payload);
 };
 
+// Of a minted secret also unasked: it replaces the version that fs holds, if any, or is told again after Hello.
 struct Published {
   static constexpr FrameType kType = FrameType::kPublished;
   std::string secret;
@@ -137,8 +139,8 @@ struct Published {
   SecretBuffer Encode() const;
   static Result<Published> Decode(std::span<const std::byte> payload);
 };
-// Also comes unasked: the backend asked the source again when the version was no longer fresh, and it is still current.
-// If fs does not hold this version (its Idle crossed the answer), it means nothing.
+// Also comes unasked: the source was asked again and the version is still current, or its lease was extended or cut
+// short. If fs does not hold this version (its Idle crossed the answer), it means nothing.
 struct Unchanged {
   static constexpr FrameType kType = FrameType::kUnchanged;
   std::string secret;
@@ -147,8 +149,7 @@ struct Unchanged {
   SecretBuffer Encode() const;
   static Result<Unchanged> Decode(std::span<const std::byte> payload);
 };
-// A secret, wanted or not, has a new version or is gone: what fs holds is not current any more. The value follows on
-// Want.
+// A secret, wanted or not, has a new version or is gone: what fs holds is not current. The value follows on Want.
 struct Changed {
   static constexpr FrameType kType = FrameType::kChanged;
   uint64_t sequence = 0;
@@ -172,8 +173,8 @@ struct Failed {
   SecretBuffer Encode() const;
   static Result<Failed> Decode(std::span<const std::byte> payload);
 };
-// After Welcome, when the state changes, and when everything up to a new generation has been told. With kUp after
-// another state no retry_at holds any more.
+// After Welcome, when the state changes, and when all up to a new generation is told. kUp after another state: no
+// retry_at holds any more.
 struct Health {
   static constexpr FrameType kType = FrameType::kHealth;
   HealthState state = HealthState::kUp;

@@ -48,6 +48,12 @@ void BackendServer::Impl::Start() {
   events.on_everything_changed = [weak] {
     if (auto self = weak.lock()) self->OnEverythingChanged();
   };
+  events.on_published = [weak](const std::string& secret, SecretVersion version) {
+    if (auto self = weak.lock()) self->OnPublished(secret, std::move(version));
+  };
+  events.on_extended = [weak](const std::string& secret, uint64_t version, protocol::Freshness freshness) {
+    if (auto self = weak.lock()) self->OnExtended(secret, version, freshness);
+  };
   backend.SetEvents(std::move(events));
 }
 
@@ -135,6 +141,7 @@ void BackendServer::Impl::OnHello(const protocol::Hello& frame) {
     }
     RetargetAppliedWaiters();
     SendHealth();
+    backend.TellAgain();
   }
   for (auto& [id, act] : acts) Send(act.record);
 }

@@ -40,8 +40,9 @@ bool IsValidEntry(const protocol::Entry& entry) {
   return !entry.name.empty() && entry.name.find('/') == std::string::npos && protocol::IsValidPath(entry.name);
 }
 
-// Makes of what a backend gave what a Published may carry, or says why it cannot be shown.
-Status Fit(SecretVersion& version, uint64_t value_bytes) {
+}  // namespace
+
+Status FitToPublish(SecretVersion& version, uint64_t value_bytes) {
   if (version.version == 0) return Error(ErrorKind::kRemote, "the backend gave no version number");
   size_t frame_bytes = kPublishedBytes;
   size_t secret_bytes = 0;
@@ -65,8 +66,6 @@ Status Fit(SecretVersion& version, uint64_t value_bytes) {
   return Ok();
 }
 
-}  // namespace
-
 void BackendServer::Impl::OnList(const std::string& directory) {
   Flight& flight = directories[directory].flight;
   flight.asked_by = connection_id;
@@ -77,12 +76,12 @@ void BackendServer::Impl::StartList(const std::string& directory) {
   Flight& flight = directories[directory].flight;
   flight.running = true;
   flight.repeat = false;
-  backend.List(directory, [weak = weak_from_this(), directory](Result<std::vector<protocol::Entry>> result) {
+  backend.List(directory, [weak = weak_from_this(), directory](Result<Listing> result) {
     if (auto self = weak.lock()) self->OnListed(directory, std::move(result));
   });
 }
 
-void BackendServer::Impl::OnListed(const std::string& name, Result<std::vector<protocol::Entry>> result) {
+void BackendServer::Impl::OnListed(const std::string& name, Result<Listing> result) {
   Directory& directory = directories[name];
   directory.flight.running = false;
   if (directory.flight.repeat) return StartList(name);
@@ -101,14 +100,15 @@ void BackendServer::Impl::OnListed(const std::string& name, Result<std::vector<p
   if (!directory.listed && directory.flight.outages == 0) directories.erase(name);
 }
 
-void BackendServer::Impl::SendEntries(const std::string& directory, std::vector<protocol::Entry> entries) {
+void BackendServer::Impl::SendEntries(const std::string& directory, Listing listing) {
+  std::vector<protocol::Entry>& entries = listing.entries;
   size_t all = entries.size();
   std::erase_if(entries, [](const protocol::Entry& entry) { return !IsValidEntry(entry); });
   if (entries.size() < all) {
     LogWarning(StrCat(all - entries.size(), " names in '", Printable(directory),
                       "' cannot be shown: they are no names of a path"));
   }
-  protocol::Entries part{directory, false, {}};
+  protocol::Entries part{directory, false, {}, listing.minted};
   size_t bytes = 0;
   for (protocol::Entry& entry : entries) {
     size_t size = protocol::EncodedBytes(entry);
@@ -148,6 +148,7 @@ void BackendServer::Impl::OnIdle(const std::string& name) {
   found->second.wanted = false;
   found->second.told_version = 0;
   ForgetIfUnused(name);
+  backend.Forget(name);
 }
 
 void BackendServer::Impl::ForgetIfUnused(const std::string& name) {
@@ -172,7 +173,7 @@ void BackendServer::Impl::OnRead(const std::string& name, Result<SecretVersion> 
   Secret& secret = secrets[name];
   secret.flight.running = false;
   if (secret.flight.repeat) return StartRead(name);
-  Status fit = result.ok() ? Fit(*result, options.value_bytes) : Ok();
+  Status fit = result.ok() ? FitToPublish(*result, options.value_bytes) : Ok();
   if (result.ok() && fit.ok()) {
     OnVersion(name, secret, std::move(*result));
   } else {
@@ -183,6 +184,7 @@ void BackendServer::Impl::OnRead(const std::string& name, Result<SecretVersion> 
 
 void BackendServer::Impl::OnVersion(const std::string& name, Secret& secret, SecretVersion version) {
   secret.version = version.version;
+  secret.minted = version.minted;
   secret.freshness = FreshnessFor(version);
   secret.flight.outages = 0;
   bool asked = Asked(secret.flight);
@@ -225,10 +227,11 @@ void BackendServer::Impl::SendFailed(protocol::Failed::What what, const std::str
   Send(protocol::Failed{what, path, error.kind(), error.message(), retry_at});
 }
 
-// S17: in the background, while fs holds it. A backend that pushes changes tells.
+// S17: in the background, while fs holds it. A backend that pushes changes tells, and what is minted is replaced by who
+// minted it.
 void BackendServer::Impl::Revalidate(const std::string& name, Secret& secret, BootTime when) {
   loop.Cancel(std::exchange(secret.timer, Loop::kNoTimer));
-  if (backend.PushesChanges() || !secret.wanted || secret.told_version == 0) return;
+  if (backend.PushesChanges() || secret.minted || !secret.wanted || secret.told_version == 0) return;
   secret.timer = loop.At(when, [weak = weak_from_this(), name] {
     auto self = weak.lock();
     if (!self) return;
@@ -239,6 +242,7 @@ void BackendServer::Impl::Revalidate(const std::string& name, Secret& secret, Bo
 }
 
 protocol::Freshness BackendServer::Impl::FreshnessFor(const SecretVersion& version) {
+  if (version.freshness) return *version.freshness;
   if (backend.PushesChanges()) return {kNever, kNever, version.lease_end};
   Duration tenth = options.ttl / 10;
   BootTime fresh_until = Later(loop.Now(), options.ttl - tenth + RandomUpTo(loop.random(), 2 * tenth));

@@ -55,6 +55,29 @@ void BackendServer::Impl::OnEverythingChanged() {
   }
 }
 
+// fs takes it if it holds a version of the secret. Whoever waits for one is answered by it too.
+void BackendServer::Impl::OnPublished(const std::string& name, SecretVersion version) {
+  Status fit = FitToPublish(version, options.value_bytes);
+  if (!fit.ok()) return OnChanged(name);  // the next open is told why
+  protocol::Freshness freshness = FreshnessFor(version);
+  auto found = secrets.find(name);
+  if (found != secrets.end()) {
+    Secret& secret = found->second;
+    secret.version = version.version;
+    secret.minted = version.minted;
+    secret.freshness = freshness;
+    secret.changed_sequence = 0;
+    if (secret.told_version != 0) secret.told_version = version.version, secret.told_on = connection_id;
+  }
+  Send(protocol::Published{name, version.version, freshness, std::move(version.fields)});
+}
+
+void BackendServer::Impl::OnExtended(const std::string& name, uint64_t version, const protocol::Freshness& freshness) {
+  auto found = secrets.find(name);
+  if (found != secrets.end() && found->second.version == version) found->second.freshness = freshness;
+  Send(protocol::Unchanged{name, version, freshness});
+}
+
 // The number is also used up while fs is away, so that its successor is seen not to have applied it.
 void BackendServer::Impl::SendChanged(const std::string& name) {
   uint64_t sequence = ++last_sequence;
@@ -134,14 +157,14 @@ void BackendServer::Impl::TellSecrets(std::vector<std::string> changed, uint64_t
   if (catch_up && catch_up->id == id && --catch_up->outstanding == 0) FinishCatchUp();
 }
 
-void BackendServer::Impl::OnCatchUpListed(const std::string& directory, Result<std::vector<protocol::Entry>> result) {
+void BackendServer::Impl::OnCatchUpListed(const std::string& directory, Result<Listing> result) {
   if (!result.ok() && result.error().kind() != ErrorKind::kNotFound) catch_up->failed = true;
   if (!catch_up->failed) {
     std::unordered_set<std::string_view> present;
     bool is_secret =
         std::find(catch_up->secrets.begin(), catch_up->secrets.end(), directory) != catch_up->secrets.end();
     if (result.ok()) {
-      for (const protocol::Entry& entry : *result) {
+      for (const protocol::Entry& entry : result->entries) {
         if (entry.kind == protocol::EntryKind::kFolder) present.insert(entry.name);
         if (entry.kind == protocol::EntryKind::kKey && is_secret) SendEntryChanged(directory, entry, true);
       }

@@ -11,6 +11,9 @@
 
 namespace leasefs {
 
+// Makes of what a backend gave what a Published may carry, or says why it cannot be shown.
+Status FitToPublish(SecretVersion& version, uint64_t value_bytes);
+
 struct BackendServer::Impl : std::enable_shared_from_this<BackendServer::Impl> {
   // A question under way to the backend. Whoever asks meanwhile shares the answer, which must be asked for again when
   // it may be older than something that fs has been told since.
@@ -29,6 +32,7 @@ struct BackendServer::Impl : std::enable_shared_from_this<BackendServer::Impl> {
     uint64_t told_version = 0;             // what fs believes to be current; 0 none
     uint64_t told_on = 0;                  // the connection on which it was told
     uint64_t changed_sequence = 0;         // of a Changed that no answer followed yet
+    bool minted = false;                   // to read it makes something new: it is not read but for who asks
     Loop::TimerId timer = Loop::kNoTimer;  // to read it again
   };
   struct Directory {
@@ -85,11 +89,11 @@ struct BackendServer::Impl : std::enable_shared_from_this<BackendServer::Impl> {
   void OnIdle(const std::string& name);
   void StartList(const std::string& directory);
   void StartRead(const std::string& name);
-  void OnListed(const std::string& name, Result<std::vector<protocol::Entry>> result);
+  void OnListed(const std::string& name, Result<Listing> result);
   void OnRead(const std::string& name, Result<SecretVersion> result);
   void OnVersion(const std::string& name, Secret& secret, SecretVersion version);
   void OnReadFailed(const std::string& name, Secret& secret, const Error& error);
-  void SendEntries(const std::string& directory, std::vector<protocol::Entry> entries);
+  void SendEntries(const std::string& directory, Listing listing);
   void SendFailed(protocol::Failed::What what, const std::string& path, const Error& error, BootTime retry_at);
   void Revalidate(const std::string& name, Secret& secret, BootTime when);
   void ForgetIfUnused(const std::string& name);
@@ -102,13 +106,15 @@ struct BackendServer::Impl : std::enable_shared_from_this<BackendServer::Impl> {
   void OnEntry(const std::string& name, const protocol::Entry& entry, bool present);
   void OnHealth(protocol::HealthState state, const std::string& message);
   void OnEverythingChanged();
+  void OnPublished(const std::string& name, SecretVersion version);
+  void OnExtended(const std::string& name, uint64_t version, const protocol::Freshness& freshness);
   void SendChanged(const std::string& name);
   void SendEntryChanged(const std::string& directory, const protocol::Entry& entry, bool present);
   void SettleGenerationSoon();
   void TellWhatWasMissed(bool welcome);
   void TellEverythingChanged();
   void TellSecrets(std::vector<std::string> changed, uint64_t generation);
-  void OnCatchUpListed(const std::string& directory, Result<std::vector<protocol::Entry>> result);
+  void OnCatchUpListed(const std::string& directory, Result<Listing> result);
   void FinishCatchUp();
 
   Loop& loop;

@@ -145,14 +145,16 @@ std::string StoreBackend::StateText() const {
 
 void StoreBackend::List(const std::string& directory, ListReply done) {
   if (!store_) return done(why_closed_);
-  done(store_->List(directory));
+  auto entries = store_->List(directory);
+  if (!entries.ok()) return done(std::move(entries).error());
+  done(Listing{std::move(*entries)});
 }
 
 void StoreBackend::Read(const std::string& secret, ReadReply done) {
   if (!store_) return done(why_closed_);
   auto read = store_->Get(secret, 0);
   if (!read.ok()) return done(std::move(read).error());
-  done(SecretVersion{read->first, std::move(read->second), kNever});
+  done(SecretVersion{read->first, std::move(read->second), kNever, {}});
 }
 
 Result<std::vector<std::string>> StoreBackend::ChangedSince(uint64_t generation) const {

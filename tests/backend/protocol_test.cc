@@ -71,6 +71,7 @@ std::vector<Sample> Samples() {
   samples.push_back(
       MakeSample("Entries", Entries{"web", false, {{EntryKind::kKey, "a/b"}, {EntryKind::kFolder, "tls"}}}));
   samples.push_back(MakeSample("NoEntries", Entries{"web", true, {}}));
+  samples.push_back(MakeSample("MintedEntries", Entries{"db", true, {{EntryKind::kKey, "password"}}, true}));
   samples.push_back(MakeSample("EntryChanged", EntryChanged{3, "web", {EntryKind::kKey, "x"}, false}));
   samples.push_back(MakeSample("Published", MakePublished()));
   samples.push_back(MakeSample("Unchanged", Unchanged{"web/tls", 7, {}}));
@@ -196,7 +197,7 @@ TEST(ProtocolTest, ZeroIsNoVersionSequenceOrId) {
 }
 
 TEST(ProtocolTest, AnotherProtocolVersionIsRefused) {
-  EXPECT_FALSE(Hello::Decode(Hello{.protocol = 2}.Encode().Expose()).ok());
+  EXPECT_FALSE(Hello::Decode(Hello{.protocol = kProtocolVersion + 1}.Encode().Expose()).ok());
   EXPECT_FALSE(Welcome::Decode(Welcome{.protocol = 0}.Encode().Expose()).ok());
 }
 

@@ -88,7 +88,7 @@ void ScriptedBackend::List(const std::string& directory, ListReply done) {
   std::vector<protocol::Entry> names = NamesIn(directory);
   if (names.empty() && !directory.empty())
     return Answer([done] { done(Error(ErrorKind::kNotFound, "no such folder")); });
-  Answer([done, names] { done(names); });
+  Answer([done, names] { done(Listing{names}); });
 }
 
 void ScriptedBackend::Read(const std::string& secret, ReadReply done) {
@@ -98,7 +98,7 @@ void ScriptedBackend::Read(const std::string& secret, ReadReply done) {
   auto found = contents_.find(secret);
   if (found == contents_.end()) return Answer([done] { done(Error(ErrorKind::kNotFound, "no such secret")); });
   Answer([done, contents = found->second, end = lease_end] {
-    SecretVersion version{contents.version, {}, end};
+    SecretVersion version{contents.version, {}, end, {}};
     for (const auto& [key, value] : contents.fields)
       version.fields.push_back({key, false, SecretBuffer::CopyOf(value)});
     done(std::move(version));

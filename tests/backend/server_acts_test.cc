@@ -175,7 +175,7 @@ TEST_F(ServerActsTest, ViolationsEndTheConnection) {
   EXPECT_TRUE(ClosesAfter([](FsPeer& fs) { fs.Send(protocol::Health{}); }));
   EXPECT_TRUE(ClosesAfter([](FsPeer& fs) { fs.Want("a//b"); }));
   EXPECT_TRUE(ClosesAfter([](FsPeer& fs) { fs.SendRaw(3, "garbage"); }));
-  EXPECT_TRUE(ClosesAfter([](FsPeer& fs) { fs.Send(protocol::Hello{.protocol = 2}); }, false));
+  EXPECT_TRUE(ClosesAfter([](FsPeer& fs) { fs.Send(protocol::Hello{.protocol = UINT32_MAX}); }, false));
   EXPECT_TRUE(ClosesAfter([](FsPeer& fs) { fs.Send(Applied{1}); }));
   EXPECT_TRUE(ClosesAfter([](FsPeer& fs) { fs.Send(Recorded{1, true}); }));
   EXPECT_FALSE(ClosesAfter([](FsPeer& fs) { fs.Want("s"); }));

@@ -30,6 +30,8 @@ MAY_USE = {
     "backend": ["fs/base"],
     "backend/http": ["fs/base"],
     "backend/store": ["fs/base", "backend"],
+    "backend/lease": ["fs/base", "backend/backend.h", "backend/protocol.h", "backend/protocol_types.h"],
+    "backend/vault": ["fs/base", "backend/http", "backend/lease", "backend/protocol_types.h"],
 }
 
 # A library's headers -> the only folders that may include them.
@@ -72,7 +74,7 @@ def folder_of(path):
 
 def may_include(folder, header):
     allowed = MAY_USE[folder] + [folder]
-    if folder == "backend" and header.startswith(("backend/store/", "backend/http/")):
+    if folder == "backend" and header.startswith(("backend/store/", "backend/http/", "backend/lease/", "backend/vault/")):
         return False
     return any(header == a or header.startswith(a + "/") for a in allowed)
 

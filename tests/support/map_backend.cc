@@ -50,14 +50,14 @@ uint64_t MapBackend::VersionOf(const std::string& secret) const {
   return it == secrets_.end() ? 0 : it->second.version;
 }
 
-Result<std::vector<protocol::Entry>> MapBackend::ListNow(const std::string& directory) const {
+Result<Listing> MapBackend::ListNow(const std::string& directory) const {
   if (outage_) return Error(*outage_, "outage");
   std::vector<protocol::Entry> entries;
   for (const auto& [name, folder] : NamesBelow(directory)) {
     entries.push_back({folder == 1 ? protocol::EntryKind::kFolder : protocol::EntryKind::kKey, name});
   }
   if (entries.empty()) return Error(ErrorKind::kNotFound, "no such directory");
-  return entries;
+  return Listing{std::move(entries)};
 }
 
 Result<SecretVersion> MapBackend::ReadNow(const std::string& secret) {

@@ -48,7 +48,7 @@ class MapBackend : public Backend {
     Keys keys;
     uint64_t changed = 0;  // generation
   };
-  Result<std::vector<protocol::Entry>> ListNow(const std::string& directory) const;
+  Result<Listing> ListNow(const std::string& directory) const;
   Result<SecretVersion> ReadNow(const std::string& secret);
   std::set<std::pair<std::string, int>> NamesBelow(const std::string& directory) const;
 

@@ -1,0 +1,87 @@
+// LeaseMachine: the Backend over a Source that leases. Here, once for all sources: tokens and their renewal, leases and
+// theirs, replacement make-before-break, back-off, what survives a crash, what is revoked when (S14 to S20).
+//
+//   Read of a static place    the source is asked, with the identity's token; its answer is fresh for the tree's ttl
+//   Read of a minted place    what is held, if it has min_ttl left; else one mint, at most once per mint_interval
+//   List of a minted place    the names that are known; nothing is minted (S6)
+//
+// A version that replaces another is told by Events::on_published and, from then on, is what Read gives; a lease that
+// was extended by Events::on_extended. Everything that must survive lies in SurvivingRecords: a successor of a killed
+// process takes the tokens and leases over and asks the server for nothing.
+//
+// On the loop's thread only. The loop, source and records outlive it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "backend/lease/source.h"
+#include "backend/lease/surviving_records.h"
+#include "backend/lease/tree.h"
+#include "fs/base/loop.h"
+
+namespace leasefs::lease {
+
+enum class OnStop : uint8_t { kKeep, kRevoke };
+
+struct MachineOptions {
+  std::vector<std::string> identities;  // names; "" is the backend's own and always there
+  std::vector<Tree> trees;
+  OnStop on_stop = OnStop::kKeep;
+};
+
+// For `status`, `stat` and login-check. No secrets.
+struct IdentityReport {
+  std::string name;
+  bool logged_in = false;
+  BootTime token_ends = kNever;
+  bool renewable = false;
+  std::string problem;  // the last failure of a login or renewal, with what to do; "" when it is well
+  uint64_t logins = 0;
+};
+struct LeaseReport {
+  std::string secret;       // the protocol's path
+  BootTime minted_at;
+  BootTime ends = kNever;
+  bool renewable = false;
+  bool current = true;      // else superseded, and left to those who hold it
+  std::string problem;
+};
+struct MachineReport {
+  std::vector<IdentityReport> identities;
+  std::vector<LeaseReport> leases;
+  uint64_t mints = 0, renewals = 0, revocations = 0, orphans = 0;  // orphans: may have been minted, nobody has the id
+  std::vector<std::string> problems;                               // what the operator should know
+};
+
+class LeaseMachine : public Backend {
+ public:
+  LeaseMachine(Loop& loop, Source& source, SurvivingRecords& records, MachineOptions options);
+  ~LeaseMachine() override;
+  LeaseMachine(const LeaseMachine&) = delete;
+  LeaseMachine& operator=(const LeaseMachine&) = delete;
+
+  // A reload. Leases of trees that are gone or ask for something else are not renewed any more and run out; what fs
+  // holds of them is told as changed.
+  void SetOptions(MachineOptions options);
+  // Revokes every lease, or what on_stop says, and calls `done` when that is done or `timeout` has passed. Nothing is
+  // minted from now on.
+  void Stop(bool revoke, Duration timeout, std::function<void()> done);
+  MachineReport Report() const;
+
+  // Backend.
+  void SetEvents(Events events) override;
+  void List(const std::string& directory, ListReply done) override;
+  void Read(const std::string& secret, ReadReply done) override;
+  bool PushesChanges() const override { return false; }
+  uint64_t Generation() const override { return 0; }
+  Result<std::vector<std::string>> ChangedSince(uint64_t generation) const override;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace leasefs::lease
