@@ -8,8 +8,8 @@ namespace leasefs {
 namespace {
 
 std::optional<Fault> TypeFault(std::string_view type) {
-  if (type == "store") return std::nullopt;
-  return Fault{StrCat("is the unknown type \"", Printable(type, 64), "\""), "the known type is \"store\""};
+  if (type == "store" || type == "vault") return std::nullopt;
+  return Fault{StrCat("is the unknown type \"", Printable(type, 64), "\""), "known are \"store\" and \"vault\""};
 }
 
 std::optional<Fault> CredentialFault(std::string_view name) {
@@ -20,32 +20,6 @@ std::optional<Fault> CredentialFault(std::string_view name) {
                    });
   if (file_name) return std::nullopt;
   return Fault{"is no credential name", "give the name that LoadCredential= has, such as \"store-key\""};
-}
-
-// key = { file = … } | { credential = … } | { passphrase = true }
-void ReadKey(TableReader& backend, KeySource& key) {
-  constexpr std::string_view kForms =
-      "write { file = \"/path\" }, { credential = \"name\" } or { passphrase = true }";
-  const TomlEntry* entry = backend.Take("key");
-  if (entry == nullptr || !backend.IsType(entry->value, TomlValue::Type::kTable, "key", kForms)) return;
-  TableReader table(entry->value, backend.file(), backend.FullName("key"), TableReader::Kind::kElement,
-                    backend.draft());
-  std::string file, credential;
-  bool passphrase = false;
-  bool read_file = table.ReadString("file", file, AbsolutePathFault).has_value();
-  bool read_credential = table.ReadString("credential", credential, CredentialFault).has_value();
-  auto passphrase_place = table.ReadBool("passphrase", passphrase);
-  table.Finish();
-  if (passphrase_place && !passphrase) {
-    table.Complain(*passphrase_place, "passphrase", "can only be true", kForms);
-  }
-  int given = int{table.Has("file")} + int{table.Has("credential")} + int{table.Has("passphrase")};
-  if (given != 1) {
-    backend.Complain(table.place(), "key", given == 0 ? "names no key" : "names more than one key", kForms);
-    return;
-  }
-  if (read_file) key = {KeySource::Kind::kFile, file};
-  if (read_credential) key = {KeySource::Kind::kCredential, credential};
 }
 
 bool IsBackendName(std::string_view name) {
@@ -67,35 +41,66 @@ BackendOptions* FindOrAdd(const std::string& name, const SourceLocation& where, 
   return &draft.config.backends.back();
 }
 
-void ReadBackend(TableReader table, const std::string& name, StoreOptions& store) {
+void ReadBackend(TableReader table, const std::string& name, BackendOptions& backend) {
   std::string type;
   bool known_type = table.ReadString("type", type, TypeFault).has_value();
+  if (type == "vault") {
+    backend.type = BackendType::kVault;
+    ReadVault(table, backend.vault);
+    return table.Finish();
+  }
+  StoreOptions& store = backend.store;
   if (!known_type && table.Has("type")) {  // what the other keys mean depends on the type
     table.draft().unread_backends.insert(name);
     return;
   }
   table.ReadString("path", store.path, AbsolutePathFault);
-  ReadKey(table, store.key);
+  ReadKeySource(table, "key", true, store.key);
   table.ReadInteger("keep_versions", bounds::kKeepVersionsMin, bounds::kKeepVersionsMax, store.keep_versions);
   table.Finish();
 }
 
 }  // namespace
 
+bool ReadKeySource(TableReader& table, const std::string& key, bool passphrase_allowed, KeySource& out) {
+  const std::string forms = StrCat("write { file = \"/path\" }", passphrase_allowed ? ", " : " or ",
+                                   "{ credential = \"name\" }", passphrase_allowed ? " or { passphrase = true }" : "");
+  const TomlEntry* entry = table.Take(key);
+  if (entry == nullptr || !table.IsType(entry->value, TomlValue::Type::kTable, key, forms)) return false;
+  TableReader source(entry->value, table.file(), table.FullName(key), TableReader::Kind::kElement, table.draft());
+  std::string file, credential;
+  bool passphrase = false;
+  bool read_file = source.ReadString("file", file, AbsolutePathFault).has_value();
+  bool read_credential = source.ReadString("credential", credential, CredentialFault).has_value();
+  auto passphrase_place = passphrase_allowed ? source.ReadBool("passphrase", passphrase) : std::nullopt;
+  source.Finish();
+  if (passphrase_place && !passphrase) source.Complain(*passphrase_place, "passphrase", "can only be true", forms);
+  int given =
+      int{source.Has("file")} + int{source.Has("credential")} + int{passphrase_allowed && source.Has("passphrase")};
+  if (given != 1) {
+    table.Complain(source.place(), key, given == 0 ? "names no key" : "names more than one key", forms);
+    return false;
+  }
+  if (read_file) out = {KeySource::Kind::kFile, file};
+  if (read_credential) out = {KeySource::Kind::kCredential, credential};
+  if (passphrase) out = {KeySource::Kind::kPassphrase, ""};
+  return read_file || read_credential || passphrase;
+}
+
 void ReadBackends(TableReader& document) {
   auto backends = document.ReadTable("backend");
   if (!backends) return;
   for (const TomlEntry& entry : backends->table().entries) {
     if (!IsBackendName(entry.key)) {
-      document.draft().problems.Add(
-          document.Place(entry.where), StrCat("backend name \"", Printable(entry.key, 64), "\" is not allowed"),
-          StrCat("use 1 to ", bounds::kBackendNameBytes, " of the characters a-z 0-9 _ -"));
+      document.draft().problems.Add(document.Place(entry.where),
+                                    StrCat("backend name \"", Printable(entry.key, 64), "\" is not allowed"),
+                                    StrCat("use 1 to ", bounds::kBackendNameBytes, " of the characters a-z 0-9 _ -"));
       continue;
     }
     auto table = backends->ReadTable(entry.key);
     if (!table) continue;
     BackendOptions* backend = FindOrAdd(entry.key, table->place(), document.draft());
-    if (backend != nullptr) ReadBackend(*table, entry.key, backend->store);
+    if (backend != nullptr) ReadBackend(*table, entry.key, *backend);
   }
 }
 

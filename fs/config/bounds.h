@@ -32,6 +32,15 @@ inline constexpr uint32_t kWaitingMin = 1, kWaitingMax = 65'536;
 inline constexpr uint64_t kValueMin = 1;                                              // to kHardMaxValueBytes
 inline constexpr uint64_t kMemoryMin = uint64_t{1} << 20, kMemoryMax = uint64_t{64} << 30;
 inline constexpr uint32_t kNamesMin = 16, kNamesMax = 1u << 24;
+inline constexpr size_t kAddresses = 16;
+inline constexpr size_t kIdentities = 64;                   // of one backend
+inline constexpr size_t kNameBytes = 1024;                  // of a role, a user, a server, a parameter
+inline constexpr size_t kParams = 64;
+inline constexpr size_t kParamBytes = 64 << 10;             // of one, as JSON text
+inline constexpr size_t kTreeKeys = 64;
+inline constexpr milliseconds kMinTtlMin{0}, kMinTtlMax{365LL * 86'400'000};
+inline constexpr milliseconds kMintIntervalMin{500}, kMintIntervalMax{86'400'000};    // S15
+inline constexpr uint32_t kConcurrencyMin = 1, kConcurrencyMax = 256;
 inline constexpr uint32_t kKeepVersionsMin = 1, kKeepVersionsMax = 1000;
 
 }  // namespace leasefs::bounds

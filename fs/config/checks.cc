@@ -44,9 +44,50 @@ void CheckBackendIsWhole(Draft& draft, const BackendOptions& backend, const std:
     const std::string setting = StrCat(prefix, key);
     if (!draft.Given(setting)) draft.problems.Add(backend.where, StrCat(setting, " is missing"), remedy);
   };
-  require("type", "write type = \"store\"");
+  require("type", "write type = \"store\" or type = \"vault\"");
+  if (backend.type == BackendType::kVault) {
+    require("address", "say where the server is, such as address = \"https://vault:8200\"");
+    require("auth", "say how to log in, such as auth = { method = \"token\", token = { file = \"/path\" } }");
+    return;
+  }
   require("path", "say where the store's file is, such as path = \"/var/lib/leasefs/store.db\"");
   require("key", "write key = { file = \"/path\" }, { credential = \"name\" } or { passphrase = true }");
+}
+
+void CheckVault(Draft& draft, const VaultOptions& vault, const std::string& prefix) {
+  const std::pair<const char*, const std::string&> files[] = {{"ca_file", vault.ca_file},
+                                                              {"ca_directory", vault.ca_directory},
+                                                              {"client_certificate", vault.client_certificate},
+                                                              {"client_key", vault.client_key},
+                                                              {"state_file", vault.state_file}};
+  for (const auto& [key, path] : files) CheckOffMount(draft, prefix + key, path);
+  for (const IdentityOptions& identity : vault.identities) {
+    const auto& credential = identity.auth.credential;
+    const std::string of = identity.name.empty() ? "" : StrCat("identity.", identity.name, ".");
+    const std::string auth = StrCat(prefix, of, "auth");
+    if (credential && credential->kind == KeySource::Kind::kFile) CheckOffMount(draft, auth, credential->name);
+    if (identity.auth.method == AuthOptions::Method::kCert && vault.client_certificate.empty()) {
+      draft.problems.Add(draft.Where(auth), StrCat(auth, " is by certificate, and there is none"),
+                         "add client_certificate and client_key to the backend");
+    }
+  }
+  auto either = [&](std::string_view one, bool has_one, std::string_view other, bool has_other, std::string_view what) {
+    if (has_one)
+      draft.problems.Add(draft.Where(StrCat(prefix, one)), StrCat(prefix, one, what, other),
+                         has_other ? "keep one of them" : StrCat("add ", other));
+  };
+  if (vault.client_certificate.empty() != vault.client_key.empty()) {
+    either("client_certificate", !vault.client_certificate.empty(), "client_key", false, " needs ");
+    either("client_key", !vault.client_key.empty(), "client_certificate", false, " needs ");
+  }
+  either("ca_file", !vault.ca_file.empty() && !vault.ca_directory.empty(), "ca_directory", true, " stands beside ");
+  either("state_file", !vault.state_file.empty() && !vault.state_key, "state_key", false, " needs ");
+  const bool plain = std::any_of(vault.addresses.begin(), vault.addresses.end(),
+                                 [](const std::string& address) { return address.starts_with("http://"); });
+  if (plain) {
+    draft.problems.Warn(draft.Where(prefix + "address"), StrCat(prefix, "address is without TLS"),
+                        "tokens and secrets can be read on the way: use https://");
+  }
 }
 
 void CheckBackends(Draft& draft) {
@@ -55,6 +96,10 @@ void CheckBackends(Draft& draft) {
     if (draft.unread_backends.contains(backend.name)) continue;
     const std::string prefix = StrCat("backend.", backend.name, ".");
     if (draft.complete) CheckBackendIsWhole(draft, backend, prefix);
+    if (backend.type == BackendType::kVault) {
+      CheckVault(draft, backend.vault, prefix);
+      continue;
+    }
     const std::string setting = prefix + "path";
     CheckOffMount(draft, setting, backend.store.path);
     if (backend.store.key.kind == KeySource::Kind::kFile) CheckOffMount(draft, prefix + "key", backend.store.key.name);
@@ -67,13 +112,45 @@ void CheckBackends(Draft& draft) {
   }
 }
 
+// What a tree says must be something that its backend can do.
+void CheckSource(Draft& draft, TreeOptions& tree, const BackendOptions& backend, const SourceLocation& where) {
+  tree.by_name = backend.type == BackendType::kVault;
+  if (!tree.by_name) {
+    if (tree.vault == VaultTreeOptions{}) return;
+    draft.problems.Add(where,
+                       StrCat("tree \"", Printable(tree.path, 64),
+                              "\" has settings of a vault (identity, engine, version, "
+                              "method, params, keys, min_ttl or mint_interval), but its backend is a store"),
+                       "remove them, or name a backend of type \"vault\"");
+    return;
+  }
+  const auto& identities = backend.vault.identities;
+  const bool known = std::any_of(identities.begin(), identities.end(),
+                                 [&](const IdentityOptions& identity) { return identity.name == tree.vault.identity; });
+  if (!known) {
+    draft.problems.Add(where,
+                       StrCat("tree.identity names the unknown identity \"", Printable(tree.vault.identity, 64), "\""),
+                       StrCat("add [backend.", backend.name, ".identity.NAME] with that name, or correct it"));
+  }
+  if (tree.source.empty()) {
+    draft.problems.Add(where, "tree.source names no path of the server",
+                       StrCat("write \"", backend.name, ":MOUNT/PATH\", such as \"", backend.name, ":secret/web\""));
+  }
+}
+
 void CheckSources(Draft& draft) {
   if (!draft.complete) return;
   std::vector<std::string> names;
   for (const BackendOptions& backend : draft.config.backends) names.push_back(backend.name);
   for (size_t i = 0; i < draft.config.trees.size(); ++i) {
     const std::string& backend = draft.config.trees[i].backend;
-    if (backend.empty() || std::find(names.begin(), names.end(), backend) != names.end()) continue;
+    auto named = std::find_if(draft.config.backends.begin(), draft.config.backends.end(),
+                              [&](const BackendOptions& candidate) { return candidate.name == backend; });
+    if (named != draft.config.backends.end()) {
+      CheckSource(draft, draft.config.trees[i], *named, draft.tree_places[i].source);
+      continue;
+    }
+    if (backend.empty()) continue;
     std::string nearest = backend.size() <= 64 ? NearestWord(backend, names) : "";
     draft.problems.Add(draft.tree_places[i].source,
                        StrCat("tree.source names the unknown backend \"", Printable(backend, 64), "\""),

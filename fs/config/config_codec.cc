@@ -5,81 +5,21 @@
 
 #include <algorithm>
 
-#include "fs/base/codec.h"
 #include "fs/config/bounds.h"
+#include "fs/config/member_codec.h"
 #include "fs/config/paths.h"
 
 namespace leasefs {
+
+using member_codec::Read;
+using member_codec::Write;
+
 namespace {
 
 constexpr uint32_t kFsMagic = 0x0143464c;     // "LFC" 1
 constexpr uint32_t kStoreMagic = 0x0153464c;  // "LFS" 1
 constexpr size_t kMaxWarnings = 1000;
 constexpr size_t kMaxWarningBytes = 4096;
-
-// Writing and reading are one description: `Members` visits a struct's members with either of these. What a Write
-// refuses to be wrong about, a Read checks.
-class Write {
- public:
-  void Text(std::string& value, size_t /*max*/) { out_.String(value); }
-  void Flag(bool& value) { out_.Bool(value); }
-  template <class T>
-  void Number(T& value, T /*min*/, T /*max*/) {
-    out_.U64(static_cast<uint64_t>(value));
-  }
-  void Time(std::chrono::milliseconds& value, std::chrono::milliseconds, std::chrono::milliseconds) {
-    out_.I64(value.count());
-  }
-  template <class E>
-  void Choice(E& value, E /*last*/) {
-    out_.U8(static_cast<uint8_t>(value));
-  }
-  template <class T, class Each>
-  void List(std::vector<T>& values, size_t /*max*/, Each each) {
-    out_.U32(static_cast<uint32_t>(values.size()));
-    for (T& value : values) each(*this, value);
-  }
-  void Require(bool /*holds*/) {}
-  SecretBuffer Take() && { return std::move(out_).Take(); }
-
- private:
-  Writer out_;
-};
-
-class Read {
- public:
-  explicit Read(std::span<const std::byte> bytes) : in_(bytes) {}
-
-  void Text(std::string& value, size_t max) { value = in_.String(max); }
-  void Flag(bool& value) { value = in_.Bool(); }
-  template <class T>
-  void Number(T& value, T min, T max) {
-    uint64_t number = in_.U64();
-    Require(number >= static_cast<uint64_t>(min) && number <= static_cast<uint64_t>(max));
-    value = static_cast<T>(number);
-  }
-  void Time(std::chrono::milliseconds& value, std::chrono::milliseconds min, std::chrono::milliseconds max) {
-    value = std::chrono::milliseconds(in_.I64());
-    Require(value >= min && value <= max);
-  }
-  template <class E>
-  void Choice(E& value, E last) {
-    value = in_.Enum(last);
-  }
-  template <class T, class Each>
-  void List(std::vector<T>& values, size_t max, Each each) {
-    uint32_t count = in_.U32();
-    Require(count <= max);
-    for (uint32_t i = 0; i < count && in_.ok(); ++i) each(*this, values.emplace_back());
-  }
-  void Require(bool holds) {
-    if (!holds) in_.Fail();
-  }
-  bool AtEnd() const { return in_.AtEnd(); }
-
- private:
-  Reader in_;
-};
 
 constexpr uint32_t kAnyNumber = UINT32_MAX;
 
@@ -111,6 +51,7 @@ template <class Codec>
 void Members(Codec& codec, BackendOptions& backend) {
   codec.Text(backend.name, bounds::kBackendNameBytes);
   codec.Require(!backend.name.empty());
+  codec.Choice(backend.type, BackendType::kVault);
   Members(codec, backend.where);
 }
 
@@ -140,6 +81,7 @@ void Members(Codec& codec, TreeOptions& tree) {
   Optional(codec, tree.mode, 0444);
   codec.Require((tree.mode.value_or(0400) & ~mode_t{0044}) == 0400);
   codec.Choice(tree.errors, ErrnoStyle::kPosix);
+  codec.Flag(tree.by_name);
   Members(codec, tree.where);
 }
 
@@ -201,11 +143,6 @@ bool KnowsItsBackends(const Config& config) {
   });
 }
 
-Error NotOurs() {
-  return {ErrorKind::kInvalid,
-          "the configuration handed over by the keeper is damaged or of another version: restart leasefsd"};
-}
-
 }  // namespace
 
 SecretBuffer EncodeForFs(const Config& config) {
@@ -219,7 +156,7 @@ Result<Config> DecodeForFs(std::span<const std::byte> bytes) {
   Read read(bytes);
   Config config;
   Members(read, config);
-  if (!read.AtEnd() || !KnowsItsBackends(config)) return NotOurs();
+  if (!read.AtEnd() || !KnowsItsBackends(config)) return member_codec::NotOurs();
   return config;
 }
 
@@ -235,7 +172,7 @@ Result<StorePart> DecodeForStore(std::span<const std::byte> bytes) {
   Read read(bytes);
   StorePart part;
   Members(read, part);
-  if (!read.AtEnd()) return NotOurs();
+  if (!read.AtEnd()) return member_codec::NotOurs();
   return part;
 }
 

@@ -20,6 +20,7 @@ void AddText(const std::string& text, const std::string& file, Draft& draft) {
 
 void CheckKeyFiles(ConfigFiles& files, Draft& draft) {
   for (const BackendOptions& backend : draft.config.backends) {
+    if (backend.type != BackendType::kStore) continue;  // what a login needs may come later
     const KeySource& key = backend.store.key;
     if (key.kind != KeySource::Kind::kFile) continue;
     files.CheckKeyFile(key.name, draft.Where("backend." + backend.name + ".key"));

@@ -142,6 +142,7 @@ void ReadTree(TableReader table) {
   table.ReadBool("hidden", tree.hidden);
   table.ReadBool("page_cache", tree.page_cache);
   ReadOwnership(table, tree);
+  ReadVaultTree(table, tree.vault);
   std::string errors = "precise";
   table.ReadString("errors", errors, ErrorStyleFault);
   tree.errors = errors == "posix" ? ErrnoStyle::kPosix : ErrnoStyle::kPrecise;

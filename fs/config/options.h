@@ -14,16 +14,9 @@
 #include <vector>
 
 #include "fs/base/limits.h"
+#include "fs/config/vault_options.h"
 
 namespace leasefs {
-
-// Where a line of configuration stands; printed as "file:line:column".
-struct SourceLocation {
-  std::string file;
-  uint32_t line = 0;
-  uint32_t column = 0;
-};
-std::string ToString(const SourceLocation& where);
 
 enum class ErrnoStyle : uint8_t { kPrecise, kPosix };  // errors = "precise" | "posix" (S25)
 
@@ -46,22 +39,19 @@ struct MemoryOptions {                                  // [memory]
   bool require_lock = false;
 };
 
-struct KeySource {                                      // key = { file = … } and the like, one of these
-  enum class Kind : uint8_t { kFile, kCredential, kPassphrase };
-  Kind kind = Kind::kPassphrase;
-  std::string name;                                     // path or credential name
-};
-
 struct StoreOptions {                                   // [backend.NAME] type = "store"
   std::string path;                                     // "/var/lib/leasefs/store.db"
   KeySource key;
   uint32_t keep_versions = 10;                          // 1..1000
 };
 
+enum class BackendType : uint8_t { kStore, kVault };
 struct BackendOptions {
   std::string name;                                     // [a-z0-9_-]{1,32}
-  StoreOptions store;                                   // later a variant of backend types
+  StoreOptions store;                                   // of type kStore
   SourceLocation where;
+  BackendType type = BackendType::kStore;
+  VaultOptions vault{};                                 // of type kVault
 };
 
 struct TreeOptions {                                    // [[tree]]
@@ -78,6 +68,11 @@ struct TreeOptions {                                    // [[tree]]
   std::optional<mode_t> mode;                           // permission bits, no write, no execute
   ErrnoStyle errors = ErrnoStyle::kPrecise;
   SourceLocation where;
+  bool by_name = false;                                 // its backend knows the tree by `path`, and `source` is its own
+  VaultTreeOptions vault{};                             // of a tree of such a backend
+
+  // What the backend calls the tree's place in the protocol between it and fs.
+  const std::string& BackendRoot() const { return by_name ? path : source; }
 };
 
 struct RuleUser {

@@ -20,6 +20,12 @@ void CompareBackends(const Config& running, const Config& loaded, std::vector<st
       changed.push_back(setting);
       continue;
     }
+    if (old.type != now->type) {
+      changed.push_back(setting + ".type");
+      continue;
+    }
+    if (old.vault.state_key != now->vault.state_key) changed.push_back(setting + ".state_key");
+    if (old.vault.state_file != now->vault.state_file) changed.push_back(setting + ".state_file");
     if (old.store.path != now->store.path) changed.push_back(setting + ".path");
     if (old.store.key.kind != now->store.key.kind || old.store.key.name != now->store.key.name) {
       changed.push_back(setting + ".key");

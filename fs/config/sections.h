@@ -16,4 +16,9 @@ void ReadBackends(TableReader& document);  // [backend.NAME]
 void ReadTrees(TableReader& document);     // [[tree]]
 void ReadRules(TableReader& document);     // [[allow]]
 
+// key = { file = … } or { credential = … } or, where that is allowed, { passphrase = true }. False: nothing was stored.
+bool ReadKeySource(TableReader& table, const std::string& key, bool passphrase_allowed, KeySource& out);
+void ReadVault(TableReader& backend, VaultOptions& vault);        // of [backend.NAME], all but its type
+void ReadVaultTree(TableReader& tree, VaultTreeOptions& options);  // of [[tree]]
+
 }  // namespace leasefs

@@ -108,7 +108,7 @@ std::string TreeMap::BackendPath(uint32_t directory) const {
   std::vector<uint32_t> chain;
   for (uint32_t node = directory; node != tree->root; node = nodes_[node].parent) chain.push_back(node);
   std::reverse(chain.begin(), chain.end());
-  std::string path = tree->options.source;
+  std::string path = tree->options.BackendRoot();
   for (uint32_t component : chain) {
     if (!path.empty()) path += '/';
     path += UnescapeName(nodes_.Name(component)).value_or("");
@@ -118,7 +118,7 @@ std::string TreeMap::BackendPath(uint32_t directory) const {
 
 uint32_t TreeMap::WalkBackendPath(const Tree& tree, std::string_view path, bool nearest) const {
   std::string_view rest;
-  if (!Below(tree.options.source, path, &rest)) return kNoNode;
+  if (!Below(tree.options.BackendRoot(), path, &rest)) return kNoNode;
   uint32_t node = tree.root;
   if (rest.empty()) return node;
   for (const std::string& component : Split(rest, '/')) {

@@ -114,11 +114,11 @@ TEST(SettingErrorTest, Backends) {
       {"[backend." + std::string(33, 'a') + "]\n",
        "c:1:10: backend name \"" + std::string(33, 'a') + "\" is not allowed" + names},
       {"[backend.x]\n",
-       "c:1:1: backend.x.type is missing: write type = \"store\"\n"
+       "c:1:1: backend.x.type is missing: write type = \"store\" or type = \"vault\"\n"
        "c:1:1: backend.x.path is missing: say where the store's file is, such as path = \"/var/lib/leasefs/store.db\"\n"
        "c:1:1: backend.x.key is missing: " + keys},
-      {"[backend.x]\ntype = \"vault\"\naddress = \"https://x\"\n",
-       "c:2:8: backend.x.type is the unknown type \"vault\": the known type is \"store\""},
+      {"[backend.x]\ntype = \"vaults\"\naddress = \"https://x\"\n",
+       "c:2:8: backend.x.type is the unknown type \"vaults\": known are \"store\" and \"vault\""},
       {"[backend.x]\ntype = \"store\"\npath = \"store.db\"\nkey = { passphrase = true }\n",
        "c:3:8: backend.x.path is not absolute: start it with \"/\""},
       {"[backend.x]\ntype = \"store\"\npath = \"/run/leasefs/db\"\nkey = { passphrase = true }\n",
