@@ -7,8 +7,8 @@
 #include "fs/base/errno_map.h"
 #include "fs/base/log.h"
 #include "fs/base/strings.h"
+#include "fs/secrets/gate_answers.h"
 #include "fs/secrets/name_escape.h"
-#include "fs/secrets/secret_gate.h"
 
 namespace leasefs {
 namespace {
@@ -23,19 +23,7 @@ Error ErrorOf(const protocol::Failed& frame) {
 
 }  // namespace
 
-uint64_t SecretGate::SecretVersionLocked(uint32_t directory) const {
-  const NodeRecord& record = nodes_[directory];
-  return record.secret_version[record.publication & 1];
-}
-
-SecretGate::Link* SecretGate::FindLinkLocked(const std::string& backend) const {
-  for (const auto& link : links_) {
-    if (link->link.name() == backend) return link.get();
-  }
-  return nullptr;
-}
-
-Result<uint32_t> SecretGate::AddNodeLocked(uint32_t parent, std::string_view name, NodeKind kind) {
+Result<uint32_t> GateAnswers::AddNodeLocked(uint32_t parent, std::string_view name, NodeKind kind) {
   uint32_t before = nodes_.count();
   auto node = nodes_.Add(parent, name, kind);
   if (!node.ok()) return node;
@@ -47,7 +35,7 @@ Result<uint32_t> SecretGate::AddNodeLocked(uint32_t parent, std::string_view nam
 }
 
 // The file that shows a key: its plain name, or, where a folder has that, the one with the last byte escaped (S4).
-uint32_t SecretGate::KeyNodeLocked(uint32_t directory, const std::string& key) {
+uint32_t GateAnswers::KeyNodeLocked(uint32_t directory, const std::string& key) {
   std::string name = EscapeName(key);
   uint32_t folder = nodes_.Find(directory, name, true);
   if (folder != kNoNode && nodes_[folder].present != 0) name = EscapeNameForCollision(key);
@@ -56,7 +44,7 @@ uint32_t SecretGate::KeyNodeLocked(uint32_t directory, const std::string& key) {
   return node.ok() ? *node : kNoNode;
 }
 
-void SecretGate::ApplyListingLocked(uint32_t directory, const std::vector<protocol::Entry>& entries) {
+void GateAnswers::ApplyListingLocked(uint32_t directory, const std::vector<protocol::Entry>& entries) {
   std::set<uint32_t> shown;
   uint32_t not_shown = 0;
   for (const protocol::Entry& entry : entries) {  // folders first: where a key has the same name, the folder has it
@@ -91,7 +79,7 @@ void SecretGate::ApplyListingLocked(uint32_t directory, const std::vector<protoc
   nodes_[directory].listed = 1;
 }
 
-void SecretGate::SetFreshnessLocked(uint32_t directory, const protocol::Freshness& freshness) {
+void GateAnswers::SetFreshnessLocked(uint32_t directory, const protocol::Freshness& freshness) {
   NodeRecord& record = nodes_[directory];
   record.stale_until_ns = ToNanoseconds(freshness.stale_until);
   record.lease_end_ns = ToNanoseconds(freshness.lease_end);
@@ -99,8 +87,8 @@ void SecretGate::SetFreshnessLocked(uint32_t directory, const protocol::Freshnes
   record.fresh_until_ns = ToNanoseconds(freshness.fresh_until);
 }
 
-Result<uint32_t> SecretGate::StageFieldLocked(uint32_t directory, const protocol::Field& field, uint64_t publication,
-                                              std::vector<uint32_t>& staged) {
+Result<uint32_t> GateAnswers::StageFieldLocked(uint32_t directory, const protocol::Field& field, uint64_t publication,
+                                               std::vector<uint32_t>& staged) {
   uint32_t node = KeyNodeLocked(directory, field.key);
   if (node == kNoNode) return node;
   const NodeRecord& record = nodes_[node];
@@ -127,7 +115,7 @@ Result<uint32_t> SecretGate::StageFieldLocked(uint32_t directory, const protocol
   return node;
 }
 
-Status SecretGate::PublishLocked(uint32_t directory, const protocol::Published& frame) {
+Status GateAnswers::PublishLocked(uint32_t directory, const protocol::Published& frame) {
   uint64_t bytes = 0;
   for (const protocol::Field& field : frame.fields) bytes += field.value.size() + AeadKey::kOverhead;
   bool room = held_.MakeRoom(bytes, limits_.memory_bytes);
@@ -170,7 +158,7 @@ Status SecretGate::PublishLocked(uint32_t directory, const protocol::Published& 
   return Ok();
 }
 
-void SecretGate::OnPublished(const std::string& backend, protocol::Published frame) {
+void GateAnswers::OnPublished(const std::string& backend, protocol::Published frame) {
   std::vector<Waiter> waiters;
   std::optional<Error> failure;
   {
@@ -187,7 +175,7 @@ void SecretGate::OnPublished(const std::string& backend, protocol::Published fra
   Resume(waiters, failure);
 }
 
-void SecretGate::OnUnchanged(const std::string& backend, const protocol::Unchanged& frame) {
+void GateAnswers::OnUnchanged(const std::string& backend, const protocol::Unchanged& frame) {
   std::vector<Waiter> waiters;
   {
     MutexLock lock(mutex_);
@@ -201,7 +189,7 @@ void SecretGate::OnUnchanged(const std::string& backend, const protocol::Unchang
   Resume(waiters, std::nullopt);
 }
 
-void SecretGate::OnFailed(const std::string& backend, const protocol::Failed& frame) {
+void GateAnswers::OnFailed(const std::string& backend, const protocol::Failed& frame) {
   bool names = frame.what == protocol::Failed::What::kDirectory;
   Error error = ErrorOf(frame);
   bool empty_listing = names && frame.kind == ErrorKind::kNotFound;  // of a tree's root the directory stays, empty
@@ -232,7 +220,7 @@ void SecretGate::OnFailed(const std::string& backend, const protocol::Failed& fr
   Resume(waiters, empty_listing ? std::nullopt : std::optional<Error>(error));
 }
 
-void SecretGate::OnEntries(const std::string& backend, protocol::Entries frame) {
+void GateAnswers::OnEntries(const std::string& backend, protocol::Entries frame) {
   std::vector<Waiter> waiters;
   {
     MutexLock lock(mutex_);
@@ -253,7 +241,7 @@ void SecretGate::OnEntries(const std::string& backend, protocol::Entries frame) 
   Resume(waiters, std::nullopt);
 }
 
-void SecretGate::OnEntryChanged(const std::string& backend, const protocol::EntryChanged& frame) {
+void GateAnswers::OnEntryChanged(const std::string& backend, const protocol::EntryChanged& frame) {
   MutexLock lock(mutex_);
   std::string name = EscapeName(frame.entry.name);
   bool folder = frame.entry.kind == protocol::EntryKind::kFolder;
@@ -281,7 +269,7 @@ void SecretGate::OnEntryChanged(const std::string& backend, const protocol::Entr
   held_.ForgetFreed();
 }
 
-void SecretGate::OnChanged(const std::string& backend, const protocol::Changed& frame) {
+void GateAnswers::OnChanged(const std::string& backend, const protocol::Changed& frame) {
   MutexLock lock(mutex_);
   Link* link = FindLinkLocked(backend);
   if (link == nullptr) return;
@@ -292,7 +280,7 @@ void SecretGate::OnChanged(const std::string& backend, const protocol::Changed& 
   link->record.generation = std::max<uint64_t>(link->record.generation, frame.generation);
 }
 
-void SecretGate::ForgetEverythingLocked(const std::string& backend) {
+void GateAnswers::ForgetEverythingLocked(const std::string& backend) {
   for (uint32_t node = 0; node < nodes_.count(); ++node) {
     const Tree* tree = trees_.Of(node);
     if (tree == nullptr || tree->options.backend != backend || !nodes_.IsDirectory(node)) continue;
@@ -308,7 +296,7 @@ void SecretGate::ForgetEverythingLocked(const std::string& backend) {
 }
 
 // It is back: nobody need wait for the end of a back-off. Its answers stay.
-void SecretGate::ForgetOutagesLocked(const std::string& backend) {
+void GateAnswers::ForgetOutagesLocked(const std::string& backend) {
   auto outage = [&](const auto& item) REQUIRES(mutex_) {
     const Tree* tree = trees_.Of(item.first);
     return tree != nullptr && tree->options.backend == backend && IsOutage(item.second.error.kind());
@@ -317,7 +305,7 @@ void SecretGate::ForgetOutagesLocked(const std::string& backend) {
   std::erase_if(listing_failures_, outage);
 }
 
-void SecretGate::OnWelcome(const std::string& backend, const protocol::Welcome& frame) {
+void GateAnswers::OnWelcome(const std::string& backend, const protocol::Welcome& frame) {
   MutexLock lock(mutex_);
   Link* link = FindLinkLocked(backend);
   if (link == nullptr) return;
@@ -335,7 +323,7 @@ void SecretGate::OnWelcome(const std::string& backend, const protocol::Welcome& 
   RequestPumpLocked();
 }
 
-void SecretGate::OnHealth(const std::string& backend, const protocol::Health& frame) {
+void GateAnswers::OnHealth(const std::string& backend, const protocol::Health& frame) {
   MutexLock lock(mutex_);
   Link* link = FindLinkLocked(backend);
   if (link == nullptr) return;
@@ -348,7 +336,7 @@ void SecretGate::OnHealth(const std::string& backend, const protocol::Health& fr
   link->record.generation = std::max<uint64_t>(link->record.generation, frame.generation);
 }
 
-bool SecretGate::OnRecord(const std::string& backend, const protocol::Record& frame) {
+bool GateAnswers::OnRecord(const std::string& backend, const protocol::Record& frame) {
   MutexLock lock(mutex_);
   BootTime now = loop_.Now();
   AuditEvent event;
@@ -367,7 +355,7 @@ bool SecretGate::OnRecord(const std::string& backend, const protocol::Record& fr
   return audit_.AppendAdmin(event, StrCat(backend, ":", frame.path), now, kAuditMaxWait, audit_required_).ok();
 }
 
-void SecretGate::OnDisconnected(const std::string& backend, const std::string& why) {
+void GateAnswers::OnDisconnected(const std::string& backend, const std::string& why) {
   MutexLock lock(mutex_);
   Link* link = FindLinkLocked(backend);
   if (link == nullptr) return;

@@ -1,7 +1,7 @@
 // Waiting: who waits holds a record, not a thread. Questions to backends and deadlines are the loop's.
 #include <algorithm>
 
-#include "fs/secrets/secret_gate.h"
+#include "fs/secrets/gate_core.h"
 
 namespace leasefs {
 namespace {
@@ -11,20 +11,8 @@ constexpr int kStaleShare = 4;  // who could be served a stale copy waits a quar
 
 }  // namespace
 
-SecretGate::Readiness SecretGate::ReadinessLocked(uint32_t file) const {
-  uint32_t directory = nodes_[file].parent;
-  const NodeRecord& secret = nodes_[directory];
-  BootTime now = loop_.Now();
-  bool held = versions_.CurrentSlot(file) != kNoSlot && SecretVersionLocked(directory) != 0;
-  if (held && BootTimeFromNanoseconds(secret.fresh_until_ns) > now) return Readiness::kFresh;
-  if (held && BootTimeFromNanoseconds(secret.stale_until_ns) > now) return Readiness::kStale;
-  auto failure = failures_.find(directory);
-  if (failure != failures_.end() && failure->second.retry_at > now) return Readiness::kFailed;
-  return Readiness::kMissing;
-}
-
-Status SecretGate::WaitLocked(Attempt& attempt, uint32_t directory, Question question, bool has_stale,
-                              std::function<void(Attempt)> resume) {
+Status GateCore::WaitLocked(Attempt& attempt, uint32_t directory, Question question, bool has_stale,
+                            std::function<void(Attempt)> resume) {
   Request& request = attempt.request;
   if (waits_.WouldExceed(request.caller.uid, directory, limits_.waiting_secrets_per_uid)) {
     return Error(ErrorKind::kBusy, "this user waits for too many secrets already (limits.waiting_secrets_per_uid)");
@@ -53,7 +41,7 @@ Status SecretGate::WaitLocked(Attempt& attempt, uint32_t directory, Question que
   return Ok();
 }
 
-void SecretGate::RequestPumpLocked() {
+void GateCore::RequestPumpLocked() {
   if (std::exchange(pump_posted_, true)) return;
   loop_.Post([this, alive = std::weak_ptr<bool>(alive_)] {
     if (!alive.expired()) Pump();
@@ -61,7 +49,7 @@ void SecretGate::RequestPumpLocked() {
 }
 
 // Tells what is not held any more, unless it was asked for again meanwhile.
-void SecretGate::SendIdle() {
+void GateCore::SendIdle() {
   std::vector<std::pair<Link*, std::string>> idle;
   {
     MutexLock lock(mutex_);
@@ -76,7 +64,7 @@ void SecretGate::SendIdle() {
 }
 
 // Asks what nobody asked yet, and sees to the nearest deadline.
-void SecretGate::Pump() {
+void GateCore::Pump() {
   SendIdle();
   struct Send {
     Link* link;
@@ -114,7 +102,7 @@ void SecretGate::Pump() {
   ArmDeadline(deadline);
 }
 
-void SecretGate::ArmDeadline(BootTime deadline) {
+void GateCore::ArmDeadline(BootTime deadline) {
   if (deadline == deadline_armed_) return;
   loop_.Cancel(deadline_timer_);
   deadline_timer_ = Loop::kNoTimer;
@@ -122,7 +110,7 @@ void SecretGate::ArmDeadline(BootTime deadline) {
   if (deadline != kNever) deadline_timer_ = loop_.At(deadline, [this] { OnDeadline(); });
 }
 
-void SecretGate::OnDeadline() {
+void GateCore::OnDeadline() {
   std::vector<Waiter> expired;
   BootTime next;
   {
@@ -136,21 +124,12 @@ void SecretGate::OnDeadline() {
   Resume(expired, Error(ErrorKind::kUnreachable, "the backend did not answer within the deadline"));
 }
 
-void SecretGate::Interrupt(uint64_t unique) {
-  std::optional<Waiter> waiter;
-  {
-    MutexLock lock(mutex_);
-    waiter = waits_.Take(unique);
-  }
-  if (waiter) waiter->resume(Error(ErrorKind::kInterrupted, "the caller was signalled"));
-}
-
-void SecretGate::Resume(const std::vector<Waiter>& waiters, const std::optional<Error>& failure) {
+void GateCore::Resume(const std::vector<Waiter>& waiters, const std::optional<Error>& failure) {
   for (const Waiter& waiter : waiters) waiter.resume(failure);
 }
 
 // Wipes what nobody reads, and lets go of values that were not opened within `keep` of their tree.
-void SecretGate::Sweep() {
+void GateCore::Sweep() {
   cache_.Sweep(loop_.Now());
   {
     MutexLock lock(mutex_);
@@ -161,52 +140,6 @@ void SecretGate::Sweep() {
     if (held_.has_idle()) RequestPumpLocked();
   }
   sweep_timer_ = loop_.After(kSweepInterval, [this] { Sweep(); });
-}
-
-void SecretGate::Refresh(const std::string& path, Reply<uint64_t> done) {
-  auto left = std::make_shared<uint64_t>(0);
-  auto asked = std::make_shared<uint64_t>(0);
-  auto first_error = std::make_shared<std::optional<Error>>();
-  auto finished = [left, asked, first_error, done = std::move(done)](const std::optional<Error>& failure) {
-    if (failure && !*first_error) *first_error = failure;
-    if (--*left > 0) return;
-    if (*first_error) {
-      done(**first_error);
-    } else {
-      done(*asked);
-    }
-  };
-  {
-    MutexLock lock(mutex_);
-    uint32_t node = nodes_.Walk(kRootNode, path);
-    if (node == kNoNode) {
-      *first_error = Error(ErrorKind::kNotFound, "there is no such path on the mount");
-    } else {
-      std::vector<uint32_t> stack{nodes_.IsDirectory(node) ? node : nodes_[node].parent};
-      while (!stack.empty()) {
-        uint32_t directory = stack.back();
-        stack.pop_back();
-        for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
-          if (nodes_.IsDirectory(child) && nodes_[child].present != 0) stack.push_back(child);
-        }
-        if (SecretVersionLocked(directory) == 0) continue;  // never read: the next open asks anyway
-        ++*asked, ++*left;
-        Waiter waiter;
-        waiter.unique = next_internal_++;
-        waiter.uid = static_cast<uint32_t>(-1);
-        waiter.directory = directory;
-        waiter.deadline = loop_.Now() + std::chrono::duration_cast<Duration>(limits_.deadline);
-        waiter.resume = finished;
-        waits_.Add(std::move(waiter));
-        waits_.SetRefresh(directory);
-      }
-      RequestPumpLocked();
-    }
-  }
-  if (*left == 0) {
-    ++*left;
-    finished(std::nullopt);
-  }
 }
 
 }  // namespace leasefs

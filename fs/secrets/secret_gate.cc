@@ -15,32 +15,6 @@ uint64_t NameHash(const std::string& name) {  // never 0
 
 }  // namespace
 
-SecretGate::SecretGate(const Parts& parts)
-    : loop_(parts.loop),
-      groups_(parts.groups),
-      notifier_(parts.notifier),
-      audit_(parts.audit),
-      state_(parts.state),
-      nodes_(parts.state),
-      versions_(parts.state, nodes_, parts.loop.random(), parts.state_key),
-      held_(nodes_, versions_, cache_, notifier_),
-      handles_(parts.state, versions_),
-      marks_(parts.state),
-      trees_(nodes_),
-      policy_(std::make_shared<const Policy>(std::vector<AllowRule>(), 0)),
-      alive_(std::make_shared<bool>(true)) {
-  versions_.FinishRecovery();
-  (void)versions_.TakeFreed();
-  for (uint32_t node = 0; node < nodes_.count(); ++node) {
-    if (nodes_.IsDirectory(node) && SecretVersionLocked(node) != 0) held_.NoteOpened(node, loop_.Now());
-  }
-}
-
-SecretGate::~SecretGate() {
-  loop_.Cancel(deadline_timer_);
-  loop_.Cancel(sweep_timer_);
-}
-
 Result<std::unique_ptr<SecretGate>> SecretGate::Create(const Parts& parts, const Config& config, uint64_t generation) {
   std::unique_ptr<SecretGate> gate(new SecretGate(parts));
   LEASEFS_RETURN_IF_ERROR(gate->Configure(config, generation));

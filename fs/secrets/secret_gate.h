@@ -5,35 +5,26 @@
 // force at the reply count. Made by main with all it needs; Configure, ConnectBackend and every BackendSink call are
 // loop-only, the rest is for any thread.
 //
-// gate_open.cc: open, read, release, access · gate_names.cc: lookup, directories, attributes · gate_wait.cc: waiting,
-// deadlines, questions · gate_publish.cc: answers of backends · gate_ownership.cc: what the kernel is told of new
-// rules · gate_report.cc: what the gate tells of itself
+// Of three layers (gate_core.h) this is the one that callers meet. gate_open.cc: open, read, release, access ·
+// gate_names.cc: lookup, directories, attributes · gate_refresh.cc: refresh, interrupt · gate_ownership.cc: what the
+// kernel is told of new rules · gate_report.cc: what the gate tells of itself
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "fs/audit/audit_ring.h"
-#include "fs/config/options.h"
-#include "fs/policy/policy.h"
+#include "fs/secrets/gate_answers.h"
 #include "fs/secrets/gate_report.h"
-#include "fs/secrets/gate_state.h"
-#include "fs/secrets/handle_table.h"
-#include "fs/secrets/held_values.h"
-#include "fs/secrets/tree_map.h"
-#include "fs/secrets/value_cache.h"
-#include "fs/secrets/version_table.h"
-#include "fs/secrets/wait_queue.h"
 
 namespace leasefs {
 
-class SecretGate : public Gate, private BackendSink {
+class SecretGate : public Gate, private GateAnswers {
  public:
   using Parts = GateParts;
   // `generation` counts the configurations of this mount. kNoMemory: limits.names is too small for the trees.
   static Result<std::unique_ptr<SecretGate>> Create(const Parts& parts, const Config& config, uint64_t generation);
-  ~SecretGate() override;
 
   // Takes over a new configuration: rules count from the next open on, also for those who wait (S24).
   Status Configure(const Config& config, uint64_t generation) EXCLUDES(mutex_);
@@ -68,13 +59,7 @@ class SecretGate : public Gate, private BackendSink {
   bool UsesPosixErrors(NodeId id) const override;
 
  private:
-  using Attempt = GateAttempt;
-  using Failure = GateFailure;
-  using Link = GateLink;
-  using Step = GateStep;
-  using Readiness = GateReadiness;
-
-  explicit SecretGate(const Parts& parts);
+  explicit SecretGate(const Parts& parts) : GateAnswers(parts) {}
   void PostWalk();
   void Walk() EXCLUDES(mutex_);
 
@@ -124,10 +109,6 @@ class SecretGate : public Gate, private BackendSink {
   std::string StatusTextLocked(uint32_t node) const REQUIRES(mutex_);
   bool UsesPosixErrorsLocked(uint32_t node) const REQUIRES(mutex_);
 
-  Readiness ReadinessLocked(uint32_t file) const REQUIRES(mutex_);
-  // Error: it may not wait (kBusy).
-  Status WaitLocked(Attempt& attempt, uint32_t directory, Question question, bool has_stale,
-                    std::function<void(Attempt)> resume) REQUIRES(mutex_);
   // As a step's end: kWaiting, or kFinished with the error in `result`.
   template <class T>
   Step WaitStepLocked(Attempt& attempt, uint32_t directory, Question question, bool has_stale, Result<T>& result,
@@ -135,64 +116,9 @@ class SecretGate : public Gate, private BackendSink {
   // Runs one operation under the lock, again with the caller's groups if they decide, and replies unless it waits.
   template <class T, class Run>
   void RunSteps(Attempt& attempt, const Reply<T>& done, Run run) EXCLUDES(mutex_);
-  void RequestPumpLocked() REQUIRES(mutex_);
-  void Pump();
-  void SendIdle();
-  void OnDeadline();
-  void ArmDeadline(BootTime deadline);
-  void Sweep();
-  static void Resume(const std::vector<Waiter>& waiters, const std::optional<Error>& failure);
 
-  void OnWelcome(const std::string& backend, const protocol::Welcome& frame) override;
-  void OnEntries(const std::string& backend, protocol::Entries frame) override;
-  void OnEntryChanged(const std::string& backend, const protocol::EntryChanged& frame) override;
-  void OnPublished(const std::string& backend, protocol::Published frame) override;
-  void OnUnchanged(const std::string& backend, const protocol::Unchanged& frame) override;
-  void OnChanged(const std::string& backend, const protocol::Changed& frame) override;
-  void OnFailed(const std::string& backend, const protocol::Failed& frame) override;
-  void OnHealth(const std::string& backend, const protocol::Health& frame) override;
-  bool OnRecord(const std::string& backend, const protocol::Record& frame) override;
-  void OnDisconnected(const std::string& backend, const std::string& why) override;
-  Status PublishLocked(uint32_t directory, const protocol::Published& frame) REQUIRES(mutex_);
-  Result<uint32_t> StageFieldLocked(uint32_t directory, const protocol::Field& field, uint64_t publication,
-                                    std::vector<uint32_t>& staged) REQUIRES(mutex_);
-  void SetFreshnessLocked(uint32_t directory, const protocol::Freshness& freshness) REQUIRES(mutex_);
-  void ApplyListingLocked(uint32_t directory, const std::vector<protocol::Entry>& entries) REQUIRES(mutex_);
-  Result<uint32_t> AddNodeLocked(uint32_t parent, std::string_view name, NodeKind kind) REQUIRES(mutex_);
-  uint32_t KeyNodeLocked(uint32_t directory, const std::string& key) REQUIRES(mutex_);
-  void ForgetOutagesLocked(const std::string& backend) REQUIRES(mutex_);
-  void ForgetEverythingLocked(const std::string& backend) REQUIRES(mutex_);
-  uint64_t SecretVersionLocked(uint32_t directory) const REQUIRES(mutex_);
-  Link* FindLinkLocked(const std::string& backend) const REQUIRES(mutex_);
-
-  Loop& loop_;
-  const GroupReader& groups_;
-  Notifier& notifier_;
-  AuditRing& audit_;
-  ValueCache cache_;
-
-  mutable Mutex mutex_;  // rank 10; under it may be taken: the cache's (20), the notifier's and parked table's (leaves)
-  StateMemory state_;
-  NodeTable nodes_ GUARDED_BY(mutex_);
-  VersionTable versions_ GUARDED_BY(mutex_);
-  HeldValues held_ GUARDED_BY(mutex_);
-  HandleTable handles_ GUARDED_BY(mutex_);
-  ReopenMarks marks_ GUARDED_BY(mutex_);
-  TreeMap trees_ GUARDED_BY(mutex_);
-  WaitQueue waits_ GUARDED_BY(mutex_);
-  LimitOptions limits_ GUARDED_BY(mutex_);
-  bool audit_required_ GUARDED_BY(mutex_) = true;
-  std::shared_ptr<const Policy> policy_ GUARDED_BY(mutex_);
   mutable std::vector<uint32_t> rule_sets_ GUARDED_BY(mutex_);  // by node: RuleSetId + 1 of this generation, 0 unknown
-  std::unordered_map<uint32_t, Failure> failures_ GUARDED_BY(mutex_);  // by directory: the last answer was an error
-  std::unordered_map<uint32_t, Failure> listing_failures_ GUARDED_BY(mutex_);
-  std::vector<std::unique_ptr<Link>> links_ GUARDED_BY(mutex_);
-  std::deque<GateOwnershipWalk> walks_ GUARDED_BY(mutex_);  // the first one is under way
-  bool pump_posted_ GUARDED_BY(mutex_) = false;
-  uint64_t next_internal_ GUARDED_BY(mutex_) = uint64_t{1} << 62;                 // uniques of the gate's own waiters
-  BootTime deadline_armed_ = kNever;                                              // loop-only
-  Loop::TimerId deadline_timer_ = Loop::kNoTimer, sweep_timer_ = Loop::kNoTimer;  // loop-only
-  std::shared_ptr<bool> alive_;                                                   // posted callbacks look at it first
+  std::deque<GateOwnershipWalk> walks_ GUARDED_BY(mutex_);      // the first one is under way
 };
 
 }  // namespace leasefs

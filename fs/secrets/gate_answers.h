@@ -1,0 +1,44 @@
+// GateAnswers: what backends answer. The backend decides what is current, this decides when it appears.
+//
+// Every BackendSink call is the loop's, without locks; it changes the tables under the gate's lock and completes those
+// who waited after that.
+//
+// gate_publish.cc
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fs/secrets/gate_core.h"
+
+namespace leasefs {
+
+// The sink first, so that it outlives the links that call it.
+class GateAnswers : protected BackendSink, protected GateCore {
+ protected:
+  using GateCore::GateCore;
+
+  void OnWelcome(const std::string& backend, const protocol::Welcome& frame) override;
+  void OnEntries(const std::string& backend, protocol::Entries frame) override;
+  void OnEntryChanged(const std::string& backend, const protocol::EntryChanged& frame) override;
+  void OnPublished(const std::string& backend, protocol::Published frame) override;
+  void OnUnchanged(const std::string& backend, const protocol::Unchanged& frame) override;
+  void OnChanged(const std::string& backend, const protocol::Changed& frame) override;
+  void OnFailed(const std::string& backend, const protocol::Failed& frame) override;
+  void OnHealth(const std::string& backend, const protocol::Health& frame) override;
+  bool OnRecord(const std::string& backend, const protocol::Record& frame) override;
+  void OnDisconnected(const std::string& backend, const std::string& why) override;
+
+  Status PublishLocked(uint32_t directory, const protocol::Published& frame) REQUIRES(mutex_);
+  Result<uint32_t> StageFieldLocked(uint32_t directory, const protocol::Field& field, uint64_t publication,
+                                    std::vector<uint32_t>& staged) REQUIRES(mutex_);
+  void SetFreshnessLocked(uint32_t directory, const protocol::Freshness& freshness) REQUIRES(mutex_);
+  void ApplyListingLocked(uint32_t directory, const std::vector<protocol::Entry>& entries) REQUIRES(mutex_);
+  Result<uint32_t> AddNodeLocked(uint32_t parent, std::string_view name, NodeKind kind) REQUIRES(mutex_);
+  uint32_t KeyNodeLocked(uint32_t directory, const std::string& key) REQUIRES(mutex_);
+  void ForgetOutagesLocked(const std::string& backend) REQUIRES(mutex_);
+  void ForgetEverythingLocked(const std::string& backend) REQUIRES(mutex_);
+};
+
+}  // namespace leasefs

@@ -1,0 +1,55 @@
+#include "fs/secrets/gate_core.h"
+
+namespace leasefs {
+
+GateCore::GateCore(const GateParts& parts)
+    : loop_(parts.loop),
+      groups_(parts.groups),
+      notifier_(parts.notifier),
+      audit_(parts.audit),
+      state_(parts.state),
+      nodes_(parts.state),
+      versions_(parts.state, nodes_, parts.loop.random(), parts.state_key),
+      held_(nodes_, versions_, cache_, notifier_),
+      handles_(parts.state, versions_),
+      marks_(parts.state),
+      trees_(nodes_),
+      policy_(std::make_shared<const Policy>(std::vector<AllowRule>(), 0)),
+      alive_(std::make_shared<bool>(true)) {
+  versions_.FinishRecovery();
+  (void)versions_.TakeFreed();
+  for (uint32_t node = 0; node < nodes_.count(); ++node) {
+    if (nodes_.IsDirectory(node) && SecretVersionLocked(node) != 0) held_.NoteOpened(node, loop_.Now());
+  }
+}
+
+GateCore::~GateCore() {
+  loop_.Cancel(deadline_timer_);
+  loop_.Cancel(sweep_timer_);
+}
+
+uint64_t GateCore::SecretVersionLocked(uint32_t directory) const {
+  const NodeRecord& record = nodes_[directory];
+  return record.secret_version[record.publication & 1];
+}
+
+GateCore::Link* GateCore::FindLinkLocked(const std::string& backend) const {
+  for (const auto& link : links_) {
+    if (link->link.name() == backend) return link.get();
+  }
+  return nullptr;
+}
+
+GateCore::Readiness GateCore::ReadinessLocked(uint32_t file) const {
+  uint32_t directory = nodes_[file].parent;
+  const NodeRecord& secret = nodes_[directory];
+  BootTime now = loop_.Now();
+  bool held = versions_.CurrentSlot(file) != kNoSlot && SecretVersionLocked(directory) != 0;
+  if (held && BootTimeFromNanoseconds(secret.fresh_until_ns) > now) return Readiness::kFresh;
+  if (held && BootTimeFromNanoseconds(secret.stale_until_ns) > now) return Readiness::kStale;
+  auto failure = failures_.find(directory);
+  if (failure != failures_.end() && failure->second.retry_at > now) return Readiness::kFailed;
+  return Readiness::kMissing;
+}
+
+}  // namespace leasefs

@@ -1,0 +1,88 @@
+// GateCore: what the gate knows, under one lock, and who waits for more of it.
+//
+// The lowest of three layers that share the lock, each a class of its own: GateCore (tables, waiters, questions to
+// backends, deadlines), GateAnswers (what backends answer), SecretGate (what callers ask). By inheritance and not by
+// reference, so that clang sees that it is one lock. One lock guards everything but the cache of opened values.
+//
+// gate_core.cc: the tables · gate_wait.cc: waiting, deadlines, questions
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "fs/audit/audit_ring.h"
+#include "fs/config/options.h"
+#include "fs/policy/policy.h"
+#include "fs/secrets/gate_state.h"
+#include "fs/secrets/handle_table.h"
+#include "fs/secrets/held_values.h"
+#include "fs/secrets/tree_map.h"
+#include "fs/secrets/value_cache.h"
+#include "fs/secrets/version_table.h"
+#include "fs/secrets/wait_queue.h"
+
+namespace leasefs {
+
+class GateCore {
+ public:
+  GateCore(const GateCore&) = delete;
+  GateCore& operator=(const GateCore&) = delete;
+
+ protected:
+  using Attempt = GateAttempt;
+  using Failure = GateFailure;
+  using Link = GateLink;
+  using Step = GateStep;
+  using Readiness = GateReadiness;
+
+  // Takes over what a predecessor left in surviving memory.
+  explicit GateCore(const GateParts& parts);
+  ~GateCore();
+
+  Readiness ReadinessLocked(uint32_t file) const REQUIRES(mutex_);
+  uint64_t SecretVersionLocked(uint32_t directory) const REQUIRES(mutex_);
+  Link* FindLinkLocked(const std::string& backend) const REQUIRES(mutex_);
+
+  // Error: it may not wait (kBusy).
+  Status WaitLocked(Attempt& attempt, uint32_t directory, Question question, bool has_stale,
+                    std::function<void(Attempt)> resume) REQUIRES(mutex_);
+  void RequestPumpLocked() REQUIRES(mutex_);
+  void Pump() EXCLUDES(mutex_);
+  void SendIdle() EXCLUDES(mutex_);
+  void OnDeadline() EXCLUDES(mutex_);
+  void ArmDeadline(BootTime deadline);
+  void Sweep() EXCLUDES(mutex_);
+  static void Resume(const std::vector<Waiter>& waiters, const std::optional<Error>& failure);
+
+  Loop& loop_;
+  const GroupReader& groups_;
+  Notifier& notifier_;
+  AuditRing& audit_;
+  ValueCache cache_;
+
+  mutable Mutex mutex_;  // rank 10; under it may be taken: the cache's (20), the notifier's and parked table's (leaves)
+  StateMemory state_;
+  NodeTable nodes_ GUARDED_BY(mutex_);
+  VersionTable versions_ GUARDED_BY(mutex_);
+  HeldValues held_ GUARDED_BY(mutex_);
+  HandleTable handles_ GUARDED_BY(mutex_);
+  ReopenMarks marks_ GUARDED_BY(mutex_);
+  TreeMap trees_ GUARDED_BY(mutex_);
+  WaitQueue waits_ GUARDED_BY(mutex_);
+  LimitOptions limits_ GUARDED_BY(mutex_);
+  bool audit_required_ GUARDED_BY(mutex_) = true;
+  std::shared_ptr<const Policy> policy_ GUARDED_BY(mutex_);
+  std::unordered_map<uint32_t, Failure> failures_ GUARDED_BY(mutex_);  // by directory: the last answer was an error
+  std::unordered_map<uint32_t, Failure> listing_failures_ GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Link>> links_ GUARDED_BY(mutex_);
+  bool pump_posted_ GUARDED_BY(mutex_) = false;
+  uint64_t next_internal_ GUARDED_BY(mutex_) = uint64_t{1} << 62;                 // uniques of the gate's own waiters
+  BootTime deadline_armed_ = kNever;                                              // loop-only
+  Loop::TimerId deadline_timer_ = Loop::kNoTimer, sweep_timer_ = Loop::kNoTimer;  // loop-only
+  std::shared_ptr<bool> alive_;                                                   // posted callbacks look at it first
+};
+
+}  // namespace leasefs
