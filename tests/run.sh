@@ -53,8 +53,9 @@ threaded() {
   ctest --preset tsan
 }
 
-say "packages and users"
+say "packages, OpenBao and users"
 packaging/install-packages.sh build test
+packaging/install-openbao.sh build/openbao
 systemd-sysusers "$PWD/systemd/sysusers.conf"
 mkdir -p build
 
