@@ -17,7 +17,7 @@ constexpr size_t kMaxMessage = 1 + 8 + 4 + kMaxText;
 
 bool CarriesDescriptor(ChildMessageType type) {
   return type == ChildMessageType::kPeer || type == ChildMessageType::kConfig || type == ChildMessageType::kAuditFile ||
-         type == ChildMessageType::kStoreKey;
+         type == ChildMessageType::kStoreKey || type == ChildMessageType::kFile;
 }
 
 union ControlSpace {  // aligned for the one descriptor that a message may carry, and for one too many

@@ -22,11 +22,14 @@ enum class ChildMessageType : uint8_t {
   kStop,          // number: 1 = revoke leases. The child drains and exits 0
   kReloadResult,  // number = that of kReloadRequest; text: "" or the error
   kStoreKey,      // + one descriptor: the key file or credential, opened anew, for a store that is locked
+  kFile,          // + one descriptor: the answer to kFileRequest of the same number
+  kFileProblem,   // or why it cannot be had: number, text
   // child -> keeper
   kReady,  // serves
   kPong,
   kReloadRequest,  // number chosen by the child
   kPeerRequest,    // text = the backend whose connection has ended: a fresh one is wanted (fs)
+  kFileRequest,    // number: a file of the configuration, by its place in VaultFiles (a vault backend)
   kConfigResult,   // number = rules generation; text: "" or the error
   kStatus,         // text: one line for systemd's STATUS=
 };
@@ -60,6 +63,7 @@ enum ChildDescriptor : int {
   kCallerProcfs = 11,         // fs: a procfs that hides nobody
   kAuditFileDescriptor = 12,  // fs: append-only; absent without a file sink
   kStoreKeyFile = 7,          // store: the key file or credential, open for reading; absent with a passphrase
+  kLeaseMemory = 8,           // vault: tokens, leases and what was minted
 };
 
 }  // namespace leasefs

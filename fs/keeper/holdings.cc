@@ -10,6 +10,7 @@
 #include "fs/base/log.h"
 #include "fs/base/strings.h"
 #include "fs/config/config_codec.h"
+#include "fs/config/vault_part.h"
 #include "fs/keeper/child_wire.h"
 #include "fs/keeper/memory_files.h"
 #include "fs/keeper/run_files.h"
@@ -65,6 +66,7 @@ Status OpenSockets(Holdings& holdings, const Config& config) {
   LEASEFS_ASSIGN_OR_RETURN(control, ListenAt(config.run_directory + "/control.sock", holdings.group.gid));
   holdings.control_listener = std::move(control);
   for (const BackendOptions& backend : config.backends) {
+    if (backend.type != BackendType::kStore) continue;
     LEASEFS_ASSIGN_OR_RETURN(store, ListenAt(StoreSocketPath(config.run_directory, backend.name), holdings.group.gid));
     holdings.store_listeners[backend.name] = std::move(store);
   }
@@ -83,6 +85,17 @@ Status MakeMemories(Holdings& holdings, SurvivingMemorySizes sizes, Random& rand
   return Ok();
 }
 
+Status MakeLeaseMemories(Holdings& holdings, const Config& config, size_t bytes, Random& random) {
+  holdings.lease_key = SecretBuffer(kKeyBytes);
+  random.Fill(holdings.lease_key.ExposeMutable());
+  for (const BackendOptions& backend : config.backends) {
+    if (backend.type == BackendType::kStore) continue;
+    LEASEFS_ASSIGN_OR_RETURN(memory, MakeStateMemory("leasefs-leases", bytes));
+    holdings.lease_memories[backend.name] = std::move(memory);
+  }
+  return Ok();
+}
+
 Status Fill(Holdings& holdings, const Config& config, const AccountDatabase& accounts, SurvivingMemorySizes sizes,
             Random& random) {
   LEASEFS_RETURN_IF_ERROR(ResolveAccounts(holdings, config, accounts));
@@ -96,6 +109,7 @@ Status Fill(Holdings& holdings, const Config& config, const AccountDatabase& acc
   }
   LEASEFS_RETURN_IF_ERROR(OpenSockets(holdings, config));
   LEASEFS_RETURN_IF_ERROR(MakeMemories(holdings, sizes, random));
+  LEASEFS_RETURN_IF_ERROR(MakeLeaseMemories(holdings, config, sizes.leases, random));
   LEASEFS_ASSIGN_OR_RETURN(procfs, OpenCallerProcfs());
   holdings.procfs = std::move(procfs);
   LEASEFS_ASSIGN_OR_RETURN(mount, FuseMount::Create(config.mount));
@@ -206,6 +220,17 @@ Result<ChildSpec> StoreSpec(const Holdings& holdings, const Config& config, cons
                        EncodeForStore(backend, config.limits, config.audit)));
   LEASEFS_RETURN_IF_ERROR(AddCopy(spec, kListener, holdings.store_listeners.at(backend.name).get()));
   if (key.ok() && key->valid()) spec.descriptors.push_back({kStoreKeyFile, std::move(*key)});
+  return std::move(spec);
+}
+
+Result<ChildSpec> VaultSpec(const Holdings& holdings, const Config& config, const BackendOptions& backend,
+                            const std::string& executable, UniqueFd keeper_socket) {
+  LEASEFS_ASSIGN_OR_RETURN(spec, CommonSpec(executable, {"--role", "vault", "--name", backend.name},
+                                            holdings.backend_user, holdings, config, std::move(keeper_socket),
+                                            EncodeForVault(config, backend)));
+  LEASEFS_ASSIGN_OR_RETURN(key, MakeKeyPipe(DeriveKey(holdings.lease_key, {}, StrCat("leases of ", backend.name))));
+  spec.descriptors.push_back({kStateKeyPipe, std::move(key)});
+  LEASEFS_RETURN_IF_ERROR(AddCopy(spec, kLeaseMemory, holdings.lease_memories.at(backend.name).get()));
   return std::move(spec);
 }
 

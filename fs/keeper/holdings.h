@@ -21,6 +21,7 @@ struct SurvivingMemorySizes {  // bytes; what the code that maps them says
   size_t slots = 0;
   size_t state = 0;
   size_t audit = 0;
+  size_t leases = 0;  // of each backend that leases
 };
 
 struct Holdings {
@@ -42,6 +43,8 @@ struct Holdings {
   UniqueFd audit_file;                              // none without a file sink
   UniqueFd slots_memory, state_memory, audit_memory;
   SecretBuffer state_key;  // seals secret bytes in surviving memory; never leaves but by pipe
+  std::map<std::string, UniqueFd> lease_memories;  // by backend; these outlive the mount
+  SecretBuffer lease_key;                          // seals what is in them: each backend gets a key that follows from it
   UniqueFd procfs;
   std::unique_ptr<FuseMount> mount;
   std::string run_directory;
@@ -53,5 +56,7 @@ Result<ChildSpec> FsSpec(const Holdings& holdings, const Config& config, uint64_
 // A key that cannot be had is no error: the store starts locked and says why. No descriptor: a passphrase.
 Result<ChildSpec> StoreSpec(const Holdings& holdings, const Config& config, const BackendOptions& backend,
                             const std::string& executable, UniqueFd keeper_socket, Result<UniqueFd> key);
+Result<ChildSpec> VaultSpec(const Holdings& holdings, const Config& config, const BackendOptions& backend,
+                            const std::string& executable, UniqueFd keeper_socket);
 
 }  // namespace leasefs

@@ -32,7 +32,7 @@ ExitStatus Keeper::Run() {
     return begun.error().kind() == ErrorKind::kInvalid ? kExitConfiguration : kExitFailure;
   }
   loop_->Run();
-  stores_.clear();
+  backends_.clear();
   fs_.reset();
   holdings_.GiveBack();
   LogInfo("stopped");
@@ -54,7 +54,7 @@ Status Keeper::Begin() {
   WatchMounts();
   MakeChildren();
   loop_->After(options_.ready_limit, [this] { AnnounceIfReady(true); });
-  for (Store& store : stores_) store.child->Start();
+  for (BackendChild& backend : backends_) backend.child->Start();
   fs_->Start();
   return Ok();
 }
@@ -88,9 +88,9 @@ void Keeper::MakeChildren() {
   watch.may_leave_held_up = true;
   fs_ = std::make_unique<SupervisedChild>(*loop_, watch, FsEvents());
   for (const BackendOptions& backend : reload_.running().backends) {
-    watch = options_.store_watch;
-    watch.name = StrCat("store ", backend.name);
-    stores_.push_back({backend.name, std::make_unique<SupervisedChild>(*loop_, watch, StoreEvents(backend.name))});
+    watch = options_.backend_watch;
+    watch.name = StrCat(backend.type == BackendType::kStore ? "store " : "vault ", backend.name);
+    backends_.push_back({backend.name, std::make_unique<SupervisedChild>(*loop_, watch, BackendEvents(backend.name))});
   }
 }
 
@@ -164,7 +164,7 @@ void Keeper::BeginStop(ExitStatus status) {
   exit_status_ = status;
   service_manager_.Stopping();
   fs_->Stop();
-  for (Store& store : stores_) store.child->Stop();
+  for (BackendChild& backend : backends_) backend.child->Stop();
   loop_->After(options_.stop_limit, [this] { KillAll(); });
   StopIfAllDead();
 }
@@ -172,13 +172,13 @@ void Keeper::BeginStop(ExitStatus status) {
 void Keeper::KillAll() {
   if (fs_->running()) LogWarning("fs does not end by itself: it is killed");
   fs_->Kill();
-  for (Store& store : stores_) store.child->Kill();
+  for (BackendChild& backend : backends_) backend.child->Kill();
 }
 
 void Keeper::StopIfAllDead() {
   if (!stopping_ || fs_->running()) return;
-  for (const Store& store : stores_) {
-    if (store.child->running()) return;
+  for (const BackendChild& backend : backends_) {
+    if (backend.child->running()) return;
   }
   loop_->Stop();
 }

@@ -31,7 +31,7 @@ struct KeeperOptions {
   SurvivingMemorySizes memory;
   SupervisedChild::Options fs_watch;  // names are set by the keeper
   // Patient: opening a store, with a passphrase or with many rows, holds its loop for as long as it takes.
-  SupervisedChild::Options store_watch{.missed_pings = 60};
+  SupervisedChild::Options backend_watch{.missed_pings = 60};
   Duration ready_limit = std::chrono::seconds(30);  // READY=1 without a backend that is not ready by then
   Duration drain_limit = std::chrono::seconds(3);   // fs writes its audit records when the kernel has ended the mount
   Duration stop_limit = std::chrono::seconds(5);    // then children are killed
@@ -48,10 +48,10 @@ class Keeper {
   ExitStatus Run();
 
  private:
-  struct Store {
-    std::string backend;
+  struct BackendChild {
+    std::string name;  // the backend's
     std::unique_ptr<SupervisedChild> child;
-    bool lacks_key = false;  // its process was started without one: the key file could not be opened
+    bool lacks_key = false;  // a store: its process was started without one, since the key file could not be opened
   };
 
   // keeper.cc: life and signals
@@ -71,21 +71,23 @@ class Keeper {
 
   // keeper_children.cc: what children and reloads ask for
   SupervisedChild::Events FsEvents();
-  SupervisedChild::Events StoreEvents(const std::string& backend);
+  SupervisedChild::Events BackendEvents(const std::string& name);
   void OnFsDeath(const std::string& how);
-  void OnStoreDeath(const SupervisedChild& child, const std::string& how);
+  void OnBackendDeath(const SupervisedChild& child, const std::string& how);
   void OnFsMessage(const ChildMessage& message);
-  void OnStoreMessage(SupervisedChild& child, const ChildMessage& message);
-  Result<ChildSpec> PrepareStore(const std::string& backend, UniqueFd keeper_socket);
-  void SendKey(Store& store);
+  void OnBackendMessage(BackendChild& backend, const ChildMessage& message);
+  Result<ChildSpec> PrepareBackend(const std::string& name, UniqueFd keeper_socket);
+  Result<ChildSpec> PrepareStore(const BackendOptions& options, UniqueFd keeper_socket);
+  void SendFile(const BackendChild& backend, uint64_t number);
+  void SendKey(BackendChild& backend);
   void RetryKeys();
-  void Connect(Store& store);
-  void ConnectAnew(const std::string& backend);
+  void Connect(BackendChild& backend);
+  void ConnectAnew(const std::string& name);
   void AnnounceIfReady(bool out_of_time);
   void TellStatus();
   std::string StatusText() const;
   const BackendOptions& FindBackend(const std::string& name) const;
-  Store& FindStore(const std::string& backend);
+  BackendChild& FindBackendChild(const std::string& name);
   Reload::Events ReloadEvents();
   Result<Config> LoadNewConfig();
   void OfferToFs(const Config& config, uint64_t generation);
@@ -102,7 +104,7 @@ class Keeper {
   Reload reload_;
   std::optional<UniqueFd> next_audit_file_;  // of the configuration that is on its way, when it names another
   std::unique_ptr<SupervisedChild> fs_;
-  std::vector<Store> stores_;
+  std::vector<BackendChild> backends_;
   bool fs_was_ready_ = false;
   bool announced_ = false;  // READY=1 was sent
   bool stopping_ = false;

@@ -4,6 +4,7 @@
 #include "fs/base/log.h"
 #include "fs/base/strings.h"
 #include "fs/config/config_codec.h"
+#include "fs/config/vault_part.h"
 #include "fs/keeper/keeper.h"
 #include "fs/keeper/log_lines.h"
 #include "fs/keeper/memory_files.h"
@@ -24,7 +25,7 @@ SupervisedChild::Events Keeper::FsEvents() {
                   std::move(keeper_socket));
   };
   events.on_started = [this] {
-    for (Store& store : stores_) Connect(store);
+    for (BackendChild& backend : backends_) Connect(backend);
   };
   events.on_ready = [this] {
     if (announced_) LogInfo("fs serves again");
@@ -38,25 +39,28 @@ SupervisedChild::Events Keeper::FsEvents() {
   return events;
 }
 
-SupervisedChild::Events Keeper::StoreEvents(const std::string& backend) {
+SupervisedChild::Events Keeper::BackendEvents(const std::string& name) {
   SupervisedChild::Events events;
-  events.prepare = [this, backend](UniqueFd keeper_socket) { return PrepareStore(backend, std::move(keeper_socket)); };
-  events.on_started = [this, backend] { Connect(FindStore(backend)); };
+  events.prepare = [this, name](UniqueFd keeper_socket) { return PrepareBackend(name, std::move(keeper_socket)); };
+  events.on_started = [this, name] { Connect(FindBackendChild(name)); };
   events.on_ready = [this] { AnnounceIfReady(false); };
-  events.on_message = [this, backend](const ChildMessage& message) {
-    OnStoreMessage(*FindStore(backend).child, message);
-  };
+  events.on_message = [this, name](const ChildMessage& message) { OnBackendMessage(FindBackendChild(name), message); };
   events.on_pong = [] {};
-  events.on_death = [this, backend](const std::string& how) { OnStoreDeath(*FindStore(backend).child, how); };
+  events.on_death = [this, name](const std::string& how) { OnBackendDeath(*FindBackendChild(name).child, how); };
   return events;
 }
 
-Result<ChildSpec> Keeper::PrepareStore(const std::string& backend, UniqueFd keeper_socket) {
-  const BackendOptions& options = FindBackend(backend);
-  Result<UniqueFd> key = OpenStoreKey(options.store.key);
-  FindStore(backend).lacks_key = !key.ok();
+Result<ChildSpec> Keeper::PrepareBackend(const std::string& name, UniqueFd keeper_socket) {
+  const BackendOptions& options = FindBackend(name);
+  if (options.type == BackendType::kStore) return PrepareStore(options, std::move(keeper_socket));
+  return VaultSpec(holdings_, reload_.running(), options, options_.child_executable, std::move(keeper_socket));
+}
+
+Result<ChildSpec> Keeper::PrepareStore(const BackendOptions& options, UniqueFd keeper_socket) {
+  Result<UniqueFd> key = OpenKeyFile(options.store.key);
+  FindBackendChild(options.name).lacks_key = !key.ok();
   if (!key.ok()) {
-    LogWarning(StrCat("store ", backend, " starts locked: ", key.error().message()));
+    LogWarning(StrCat("store ", options.name, " starts locked: ", key.error().message()));
     RetryKeys();
   }
   return StoreSpec(holdings_, reload_.running(), options, options_.child_executable, std::move(keeper_socket),
@@ -64,13 +68,15 @@ Result<ChildSpec> Keeper::PrepareStore(const std::string& backend, UniqueFd keep
 }
 
 // A store that is open already does not look at it.
-void Keeper::SendKey(Store& store) {
-  const KeySource& source = FindBackend(store.backend).store.key;
-  if (source.kind == KeySource::Kind::kPassphrase || !store.child->ready()) return;
-  Result<UniqueFd> key = OpenStoreKey(source);
+void Keeper::SendKey(BackendChild& backend) {
+  const BackendOptions& options = FindBackend(backend.name);
+  const KeySource& source = options.store.key;
+  if (options.type != BackendType::kStore || source.kind == KeySource::Kind::kPassphrase) return;
+  if (!backend.child->ready()) return;
+  Result<UniqueFd> key = OpenKeyFile(source);
   if (!key.ok()) return;
-  store.lacks_key = false;
-  store.child->Send(ChildMessage::Make(ChildMessageType::kStoreKey, 0, "", std::move(*key)));
+  backend.lacks_key = false;
+  backend.child->Send(ChildMessage::Make(ChildMessageType::kStoreKey, 0, "", std::move(*key)));
 }
 
 // The daemon may run before `leasefs store init` has made the key.
@@ -78,9 +84,9 @@ void Keeper::RetryKeys() {
   if (std::exchange(key_retry_planned_, true)) return;
   loop_->After(kKeyRetry, [this] {
     key_retry_planned_ = false;
-    for (Store& store : stores_) {
-      if (store.lacks_key) SendKey(store);
-      if (store.lacks_key) RetryKeys();
+    for (BackendChild& backend : backends_) {
+      if (backend.lacks_key) SendKey(backend);
+      if (backend.lacks_key) RetryKeys();
     }
   });
 }
@@ -98,7 +104,7 @@ void Keeper::OnFsDeath(const std::string& how) {
   if (holdings_.mount->Lost()) MountAnew(!how.starts_with("exit status"));
 }
 
-void Keeper::OnStoreDeath(const SupervisedChild& child, const std::string& how) {
+void Keeper::OnBackendDeath(const SupervisedChild& child, const std::string& how) {
   if (stopping_) return StopIfAllDead();
   LogWarning(StrCat(child.name(), " ended (", how, "): it is started again"));
 }
@@ -110,9 +116,11 @@ void Keeper::OnFsMessage(const ChildMessage& message) {
   TellStatus();
 }
 
-void Keeper::OnStoreMessage(SupervisedChild& child, const ChildMessage& message) {
+void Keeper::OnBackendMessage(BackendChild& backend, const ChildMessage& message) {
+  SupervisedChild& child = *backend.child;
+  if (message.type == ChildMessageType::kFileRequest) return SendFile(backend, message.number);
   if (message.type == ChildMessageType::kReloadRequest || message.type == ChildMessageType::kPeerRequest) {
-    LogError(StrCat(child.name(), ": a backend asks for nothing: it is killed"));
+    LogError(StrCat(child.name(), ": a backend asks for nothing of that kind: it is killed"));
     return child.Kill();
   }
   if (message.type == ChildMessageType::kConfigResult && !message.text.empty()) {
@@ -121,28 +129,41 @@ void Keeper::OnStoreMessage(SupervisedChild& child, const ChildMessage& message)
   TellStatus();
 }
 
-void Keeper::Connect(Store& store) {
-  if (!fs_->running() || !store.child->running()) return;
+// SECURITY: it asks by number, so that it gets the files of its own configuration and no others. Opened anew each time,
+// since what lies there is replaced from time to time.
+void Keeper::SendFile(const BackendChild& backend, uint64_t number) {
+  const VaultOptions& vault = FindBackend(backend.name).vault;
+  const std::vector<KeySource> files = VaultFiles(vault);
+  Result<UniqueFd> file = Error(ErrorKind::kInvalid, "the configuration names no such file");
+  if (number < files.size()) {
+    file = vault.state_key == files[number] ? OpenKeyFile(files[number]) : OpenCredential(files[number]);
+  }
+  backend.child->Send(file.ok() ? ChildMessage::Make(ChildMessageType::kFile, number, "", std::move(*file))
+                                : ChildMessage::Make(ChildMessageType::kFileProblem, number, file.error().message()));
+}
+
+void Keeper::Connect(BackendChild& backend) {
+  if (!fs_->running() || !backend.child->running()) return;
   auto pair = MakeStreamPair();
-  if (!pair.ok()) return LogError(StrCat("connecting fs and ", store.child->name(), ": ", pair.error().message()));
-  fs_->Send(ChildMessage::Make(ChildMessageType::kPeer, 0, store.backend, std::move(pair->first)));
-  store.child->Send(ChildMessage::Make(ChildMessageType::kPeer, 0, store.backend, std::move(pair->second)));
+  if (!pair.ok()) return LogError(StrCat("connecting fs and ", backend.child->name(), ": ", pair.error().message()));
+  fs_->Send(ChildMessage::Make(ChildMessageType::kPeer, 0, backend.name, std::move(pair->first)));
+  backend.child->Send(ChildMessage::Make(ChildMessageType::kPeer, 0, backend.name, std::move(pair->second)));
 }
 
 // One of the two ended the connection, since the other broke the protocol. A backend that is not there is connected
 // when it starts.
-void Keeper::ConnectAnew(const std::string& backend) {
-  for (Store& store : stores_) {
-    if (store.backend != backend || !store.child->ready()) continue;
-    LogWarning(StrCat("fs has lost ", store.child->name(), ", which runs: they are connected again"));
-    return Connect(store);
+void Keeper::ConnectAnew(const std::string& name) {
+  for (BackendChild& backend : backends_) {
+    if (backend.name != name || !backend.child->ready()) continue;
+    LogWarning(StrCat("fs has lost ", backend.child->name(), ", which runs: they are connected again"));
+    return Connect(backend);
   }
 }
 
 void Keeper::AnnounceIfReady(bool out_of_time) {
   if (announced_ || stopping_ || !fs_->ready()) return;
   bool all_ready = true;
-  for (const Store& store : stores_) all_ready = all_ready && store.child->ready();
+  for (const BackendChild& backend : backends_) all_ready = all_ready && backend.child->ready();
   if (!all_ready && !out_of_time) return;
   announced_ = true;
   service_manager_.Ready(StatusText());
@@ -155,12 +176,12 @@ void Keeper::TellStatus() {
 
 std::string Keeper::StatusText() const {
   std::string text = StrCat("serving ", holdings_.mount->path(), ", configuration ", reload_.generation());
-  for (const Store& store : stores_) {
-    const std::string& status = store.child->status();
-    if (!store.child->ready()) {
-      text += StrCat("; ", store.child->name(), ": not ready");
+  for (const BackendChild& backend : backends_) {
+    const std::string& status = backend.child->status();
+    if (!backend.child->ready()) {
+      text += StrCat("; ", backend.child->name(), ": not ready");
     } else if (!status.empty()) {
-      text += StrCat("; ", store.child->name(), ": ", status);
+      text += StrCat("; ", backend.child->name(), ": ", status);
     }
   }
   return text;
@@ -173,9 +194,9 @@ const BackendOptions& Keeper::FindBackend(const std::string& name) const {
   std::abort();  // backends do not come and go by a reload
 }
 
-Keeper::Store& Keeper::FindStore(const std::string& backend) {
-  for (Store& store : stores_) {
-    if (store.backend == backend) return store;
+Keeper::BackendChild& Keeper::FindBackendChild(const std::string& name) {
+  for (BackendChild& backend : backends_) {
+    if (backend.name == name) return backend;
   }
   std::abort();
 }
@@ -216,12 +237,14 @@ void Keeper::OnAdopted(const Config& config) {
   for (const std::string& warning : config.warnings) LogWarning(warning);
   if (next_audit_file_) UseAuditFile(std::move(*next_audit_file_));
   next_audit_file_.reset();
-  for (Store& store : stores_) {
-    SecretBuffer part = EncodeForStore(FindBackend(store.backend), config.limits, config.audit);
+  for (BackendChild& backend : backends_) {
+    const BackendOptions& options = FindBackend(backend.name);
+    SecretBuffer part = options.type == BackendType::kStore ? EncodeForStore(options, config.limits, config.audit)
+                                                            : EncodeForVault(config, options);
     auto memory = MakeSealedMemory("leasefs-config", part.Expose());
     if (memory.ok())
-      store.child->Send(ChildMessage::Make(ChildMessageType::kConfig, reload_.generation(), "", std::move(*memory)));
-    SendKey(store);
+      backend.child->Send(ChildMessage::Make(ChildMessageType::kConfig, reload_.generation(), "", std::move(*memory)));
+    SendKey(backend);
   }
 }
 

@@ -112,23 +112,22 @@ Result<UniqueFd> OpenAuditFile(const std::string& path) {
   return fd;
 }
 
-Result<UniqueFd> OpenStoreKey(const KeySource& source) {
-  std::string path = source.name;
-  switch (source.kind) {
-    case KeySource::Kind::kPassphrase:
-      return UniqueFd();
-    case KeySource::Kind::kCredential: {
-      const char* directory = std::getenv("CREDENTIALS_DIRECTORY");
-      if (directory == nullptr) {
-        return Invalid(StrCat("no credential ", source.name, ": add LoadCredentialEncrypted=", source.name,
-                              ":FILE to the unit (systemctl edit leasefs)"));
-      }
-      // systemd vouches for it, and gives it modes of its own (an ACL shows as group bits).
-      return OpenFile(StrCat(directory, "/", path), O_RDONLY, {S_IFREG});
-    }
-    case KeySource::Kind::kFile:
-      break;
+Result<UniqueFd> OpenCredential(const KeySource& source) {
+  if (source.kind == KeySource::Kind::kPassphrase) return Invalid("a passphrase is no file");
+  if (source.kind == KeySource::Kind::kFile) return OpenFile(source.name, O_RDONLY, {S_IFREG});
+  const char* directory = std::getenv("CREDENTIALS_DIRECTORY");
+  if (directory == nullptr) {
+    return Invalid(StrCat("no credential ", source.name, ": add LoadCredentialEncrypted=", source.name,
+                          ":FILE to the unit (systemctl edit leasefs)"));
   }
+  return OpenFile(StrCat(directory, "/", source.name), O_RDONLY, {S_IFREG});
+}
+
+Result<UniqueFd> OpenKeyFile(const KeySource& source) {
+  const std::string& path = source.name;
+  if (source.kind == KeySource::Kind::kPassphrase) return UniqueFd();
+  // systemd vouches for a credential, and gives it modes of its own (an ACL shows as group bits).
+  if (source.kind == KeySource::Kind::kCredential) return OpenCredential(source);
   auto fd = OpenFile(path, O_RDONLY, {S_IFREG});
   if (!fd.ok()) {
     const bool missing = access(path.c_str(), F_OK) != 0 && errno == ENOENT;

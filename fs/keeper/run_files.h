@@ -31,6 +31,9 @@ Result<UniqueFd> OpenAuditFile(const std::string& path);
 
 // The key of a store. No descriptor and no error: none is wanted (a passphrase). kInvalid says what is wrong with the
 // file.
-Result<UniqueFd> OpenStoreKey(const KeySource& source);
+Result<UniqueFd> OpenKeyFile(const KeySource& source);
+// What a login needs: a token, a secret-id, a certificate. As it lies there, without asking whose it is: agents and
+// orchestrators write such files as users of their own. kInvalid: it cannot be opened, or is not a file.
+Result<UniqueFd> OpenCredential(const KeySource& source);
 
 }  // namespace leasefs

@@ -120,6 +120,7 @@ void SupervisedChild::Dispatch(ChildMessage message) {
       return;
     case ChildMessageType::kReloadRequest:
     case ChildMessageType::kPeerRequest:
+    case ChildMessageType::kFileRequest:
     case ChildMessageType::kConfigResult:
       events_.on_message(std::move(message));
       return;
@@ -130,6 +131,8 @@ void SupervisedChild::Dispatch(ChildMessage message) {
     case ChildMessageType::kStop:
     case ChildMessageType::kReloadResult:
     case ChildMessageType::kStoreKey:
+    case ChildMessageType::kFile:
+    case ChildMessageType::kFileProblem:
       return Violation("it sent what only the keeper sends");
   }
 }

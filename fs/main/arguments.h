@@ -12,7 +12,7 @@
 
 namespace leasefs {
 
-enum class Role : uint8_t { kKeeper, kCheckConfig, kDetach, kFs, kStore, kHelp, kVersion };
+enum class Role : uint8_t { kKeeper, kCheckConfig, kDetach, kFs, kStore, kVault, kHelp, kVersion };
 
 struct Arguments {
   Role role = Role::kKeeper;

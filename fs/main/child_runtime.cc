@@ -16,7 +16,6 @@
 #include "fs/base/strings.h"
 #include "fs/base/wiping_allocators.h"
 #include "fs/keeper/keeper.h"
-#include "fs/main/confine.h"
 
 namespace leasefs {
 namespace {
@@ -49,14 +48,14 @@ void InitLogFromEnvironment(const std::string& process) {
   InitLog(process, LevelFromEnvironment());
 }
 
-Status BeginChild(const Arguments& arguments, const std::string& process, const char* short_name) {
+Status BeginChild(const Arguments& arguments, const std::string& process, const char* short_name, Network network) {
   InitLogFromEnvironment(process);
   signal(SIGPIPE, SIG_IGN);
   (void)prctl(PR_SET_NAME, short_name);
   (void)prctl(PR_SET_DUMPABLE, 0);
   umask(077);
   LEASEFS_RETURN_IF_ERROR(LockSecretMemory(arguments.require_lock));
-  return Confine(arguments.uid, arguments.gid);
+  return Confine(arguments.uid, arguments.gid, network);
 }
 
 int FailChild(const Error& error) {

@@ -10,12 +10,14 @@
 #include "fs/base/secret_buffer.h"
 #include "fs/keeper/child_wire.h"
 #include "fs/main/arguments.h"
+#include "fs/main/confine.h"
 
 namespace leasefs {
 
 // `process`: "fs", "store local", as it stands in the log; `short_name`: at most 15 bytes, as ps shows it. Sets up the
 // log and the locked memory, gives up root's rights. Single-threaded until then.
-Status BeginChild(const Arguments& arguments, const std::string& process, const char* short_name);
+Status BeginChild(const Arguments& arguments, const std::string& process, const char* short_name,
+                  Network network = Network::kNone);
 
 // Tells the keeper why, and the log. Returns the exit status.
 int FailChild(const Error& error);

@@ -55,11 +55,13 @@ Status CheckGivenUp(uid_t uid, gid_t gid) {
 
 }  // namespace
 
-Status Confine(uid_t uid, gid_t gid) {
+Status Confine(uid_t uid, gid_t gid, Network network) {
   if (uid == 0 || gid == 0) return Error(ErrorKind::kInternal, "a child must not run as root or in root's group");
   rlimit none{0, 0};
   if (setrlimit(RLIMIT_CORE, &none) != 0) return ErrnoError("RLIMIT_CORE", errno);
-  if (unshare(CLONE_NEWNET) != 0) return ErrnoError("a network namespace of its own (is CAP_SYS_ADMIN there?)", errno);
+  if (network == Network::kNone && unshare(CLONE_NEWNET) != 0) {
+    return ErrnoError("a network namespace of its own (is CAP_SYS_ADMIN there?)", errno);
+  }
   LEASEFS_RETURN_IF_ERROR(DropBoundingSet());
   if (setgroups(0, nullptr) != 0) return ErrnoError("setgroups", errno);
   if (setresgid(gid, gid, gid) != 0) return ErrnoError("setresgid", errno);

@@ -163,6 +163,9 @@ void FsProcess::OnMessage(ChildMessage message) {
     case ChildMessageType::kPong:
     case ChildMessageType::kReloadRequest:
     case ChildMessageType::kPeerRequest:
+    case ChildMessageType::kFile:
+    case ChildMessageType::kFileProblem:
+    case ChildMessageType::kFileRequest:
     case ChildMessageType::kConfigResult:
     case ChildMessageType::kStatus:
       LogError("the keeper sent what is not for fs");

@@ -137,6 +137,9 @@ void StoreProcess::OnMessage(ChildMessage message) {
     case ChildMessageType::kAuditFile:
     case ChildMessageType::kReloadRequest:
     case ChildMessageType::kPeerRequest:
+    case ChildMessageType::kFile:
+    case ChildMessageType::kFileProblem:
+    case ChildMessageType::kFileRequest:
     case ChildMessageType::kReloadResult:
     case ChildMessageType::kConfigResult:
     case ChildMessageType::kStatus:

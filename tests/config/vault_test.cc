@@ -1,7 +1,6 @@
 // Backends of type "vault", trees that show them, and what their process is told.
-#include "fs/config/vault_part.h"
-
 #include "fs/config/config_codec.h"
+#include "fs/config/vault_part.h"
 #include "tests/config/config_cases.h"
 
 namespace leasefs {
@@ -19,7 +18,8 @@ concurrency = 4
 on_stop = "revoke"
 state_key = { credential = "lease-key" }
 state_file = "/var/lib/leasefs/v.leases"
-auth = { method = "approle", mount = "team/approle", role_id = "r", secret_id = { file = "/etc/s" }, wrapped = "auth/approle/role/app/secret-id" }
+auth = { method = "approle", mount = "team/approle", role_id = "r")"
+                          R"(, secret_id = { file = "/etc/s" }, wrapped = "auth/approle/role/app/secret-id" }
 
 [backend.v.identity.web]
 auth = { method = "cert", role = "web" }

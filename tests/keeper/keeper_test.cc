@@ -121,7 +121,7 @@ TEST_F(KeeperTest, ReplacesAChildThatStopsAnswering) {
 }
 
 TEST_F(KeeperTest, ReplacesAStoreThatStopsAnswering) {
-  harness_.options().store_watch.ping_interval = std::chrono::milliseconds(10);
+  harness_.options().backend_watch.ping_interval = std::chrono::milliseconds(10);
   ExpectReady();
   pid_t stuck = harness_.ChildPid("store"), fs = harness_.ChildPid("fs");
   ASSERT_EQ(kill(stuck, SIGSTOP), 0);
