@@ -144,11 +144,12 @@ void BackendServer::Impl::OnWant(const std::string& name, uint64_t known_version
 
 void BackendServer::Impl::OnIdle(const std::string& name) {
   auto found = secrets.find(name);
-  if (found == secrets.end()) return;
-  found->second.wanted = false;
-  found->second.told_version = 0;
-  ForgetIfUnused(name);
-  backend.Forget(name);
+  if (found != secrets.end()) {
+    found->second.wanted = false;
+    found->second.told_version = 0;
+    ForgetIfUnused(name);
+  }
+  backend.Forget(name);  // also of what only a predecessor of this process has read: it may have left a lease
 }
 
 void BackendServer::Impl::ForgetIfUnused(const std::string& name) {

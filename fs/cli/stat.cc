@@ -20,7 +20,8 @@ std::string ShowVersion(const JsonView& stat) {
 
 std::string ShowSize(const JsonView& stat) {
   if (stat["too_large"].Bool()) return "larger than limits.value: opens fail with EFBIG";
-  return stat["known"].Bool() ? ShowBytes(stat["size"].Number()) : "not known yet: nobody has opened it";
+  if (stat["known"].Bool()) return ShowBytes(stat["size"].Number());
+  return stat["minted"].Bool() ? "not known before an open: nothing is held" : "not known yet: nobody has opened it";
 }
 
 std::string ShowFreshness(const JsonView& stat) {
@@ -50,6 +51,8 @@ Finished RunStat(Context& context, const Arguments& arguments) {
   if (stat["secret_version"].Number() != 0) {
     text += Line("fetched", stat["fetched"].Text());
     text += Line("freshness", ShowFreshness(stat));
+  } else if (stat["lease_end"].present()) {
+    text += Line("lease", StrCat("ended ", stat["lease_end"].Text()));
   }
   text += Line("status", stat["status"].Text());
   if (file) text += Line("open", Count(stat["open_handles"].Number(), "handle"));

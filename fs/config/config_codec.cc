@@ -37,6 +37,7 @@ void Members(Codec& codec, LimitOptions& limits) {
   codec.Number(limits.value_bytes, bounds::kValueMin, uint64_t{kHardMaxValueBytes});
   codec.Number(limits.memory_bytes, bounds::kMemoryMin, bounds::kMemoryMax);
   codec.Number(limits.names, bounds::kNamesMin, bounds::kNamesMax);
+  codec.Number(limits.scoped_leases_per_uid, bounds::kScopedLeasesMin, bounds::kScopedLeasesMax);
 }
 
 template <class Codec>
@@ -74,6 +75,8 @@ void Members(Codec& codec, TreeOptions& tree) {
   codec.Time(tree.ttl, bounds::kTtlMin, bounds::kTtlMax);
   codec.Time(tree.max_stale, bounds::kMaxStaleMin, bounds::kMaxStaleMax);
   codec.Time(tree.keep, bounds::kKeepMin, bounds::kKeepMax);
+  codec.Time(tree.idle, std::chrono::milliseconds(0), bounds::kKeepMax);
+  codec.Choice(tree.lease_scope, LeaseScope::kOpen);
   codec.Flag(tree.hidden);
   codec.Flag(tree.page_cache);
   Optional(codec, tree.owner, kAnyNumber - 1);
@@ -162,8 +165,8 @@ Result<Config> DecodeForFs(std::span<const std::byte> bytes) {
 
 SecretBuffer EncodeForStore(const BackendOptions& backend, const LimitOptions& limits, const AuditOptions& audit) {
   Write write;
-  StorePart part{backend.name, backend.store.path, backend.store.keep_versions, limits.value_bytes,
-                 backend.store.key.kind, audit.required};
+  StorePart part{backend.name,       backend.store.path,     backend.store.keep_versions,
+                 limits.value_bytes, backend.store.key.kind, audit.required};
   Members(write, part);
   return std::move(write).Take();
 }

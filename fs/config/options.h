@@ -19,6 +19,7 @@
 namespace leasefs {
 
 enum class ErrnoStyle : uint8_t { kPrecise, kPosix };  // errors = "precise" | "posix" (S25)
+enum class LeaseScope : uint8_t { kShared, kUid, kProcess, kOpen };  // who shares one credential (S15)
 
 struct LimitOptions {                                   // [limits]
   std::chrono::milliseconds deadline{5000};             // of a request; 100 ms to 15 s (S25)
@@ -26,6 +27,7 @@ struct LimitOptions {                                   // [limits]
   uint64_t value_bytes = kMaxValueBytes;                // "1MiB"
   uint64_t memory_bytes = uint64_t{64} << 20;           // of all values held; over it ENOMEM
   uint32_t names = 1u << 20;                            // files and directories that the mount can show
+  uint32_t scoped_leases_per_uid = 16;                  // at once, in trees with a lease_scope (S15)
 };
 
 struct AuditOptions {                                   // [audit]
@@ -61,6 +63,8 @@ struct TreeOptions {                                    // [[tree]]
   std::chrono::milliseconds ttl{60'000};                // S17
   std::chrono::milliseconds max_stale{900'000};
   std::chrono::milliseconds keep{86'400'000};           // S15, S17
+  std::chrono::milliseconds idle{0};                    // S15; 0: off
+  LeaseScope lease_scope = LeaseScope::kShared;         // S15
   bool hidden = false;                                  // S22
   bool page_cache = true;
   std::optional<uid_t> owner;                           // S5: given, or they follow from the rules

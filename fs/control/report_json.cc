@@ -119,8 +119,8 @@ Json Counters(const StatusReport& report) {
 }
 
 const char* Freshness(const PathReport& report, BootTime now) {
+  if (report.lease_end != BootTime{} && now >= report.lease_end) return "expired";
   if (report.secret_version == 0) return "unknown";
-  if (now >= report.lease_end) return "expired";
   if (now < report.fresh_until) return "fresh";
   return now < report.stale_until ? "stale" : "expired";
 }
@@ -153,6 +153,7 @@ std::string StatJson(const PathReport& report, const Moment& now) {
                {"kind", report.kind},
                {"backend", report.backend},
                {"source", report.source},
+               {"minted", report.minted},
                {"known", report.known},
                {"too_large", report.too_large},
                {"secret_version", report.secret_version},
@@ -201,7 +202,7 @@ std::string TreesJson(const std::vector<TreeReport>& trees) {
 }
 
 std::string RefreshJson(const RefreshReport& report) {
-  return Text({{"schema", kReportSchema}, {"path", report.path}, {"asked", report.asked}});
+  return Text({{"schema", kReportSchema}, {"path", report.path}, {"asked", report.asked}, {"minted", report.minted}});
 }
 
 std::string ReloadJson(const ReloadReport& report) {

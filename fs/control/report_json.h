@@ -13,14 +13,14 @@
 //                      names_not_shown},
 //           warnings: [text]}
 //           A backend's state: "up"|"degraded"|"locked"|"down"|"disconnected".
-// stat     {schema, path, kind: "file"|"directory", backend, source, known, too_large, secret_version, version, size,
-//           owner: {uid, gid, mode} | null, fetched, fresh_until, stale_until, lease_end,
+// stat     {schema, path, kind: "file"|"directory", backend, source, minted, known, too_large, secret_version, version,
+//           size, owner: {uid, gid, mode} | null, fetched, fresh_until, stale_until, lease_end,
 //           freshness: "fresh"|"stale"|"expired"|"unknown", status, open_handles}
 // explain  {schema, path, exists, caller: {uid, gid, groups}, allowed, words, rule: index | null, generation,
 //           owner: {uid, gid, mode}, rules: [{index, text, location, covers, covers_directory, matches,
 //           decides, why}]}
 // trees    {schema, trees: [{path, backend, source}]}
-// refresh  {schema, path, asked}
+// refresh  {schema, path, asked, minted}
 // reload   {schema, generation, warnings: [text]}
 // version  {schema, version}
 #pragma once

@@ -66,7 +66,8 @@ struct ExplainQuestion {
 
 struct RefreshReport {
   std::string path;
-  uint64_t asked = 0;  // secrets that their sources were asked for
+  uint64_t asked = 0;   // secrets that their sources were asked for
+  uint64_t minted = 0;  // left alone: to ask would make something new
 };
 
 struct ReloadReport {

@@ -70,9 +70,9 @@ ExplainReport ControlView::Explain(const control::ExplainQuestion& question) con
 }
 
 void ControlView::Refresh(const std::string& path, control::Answer<control::RefreshReport> done) {
-  parts_.gate.Refresh(path, [path, done = std::move(done)](Result<uint64_t> asked) {
+  parts_.gate.Refresh(path, [path, done = std::move(done)](Result<RefreshCounts> asked) {
     if (!asked.ok()) return done(std::move(asked).error());
-    done(control::RefreshReport{path, *asked});
+    done(control::RefreshReport{path, asked->asked, asked->minted});
   });
 }
 

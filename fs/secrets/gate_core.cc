@@ -19,13 +19,15 @@ GateCore::GateCore(const GateParts& parts)
   versions_.FinishRecovery();
   (void)versions_.TakeFreed();
   for (uint32_t node = 0; node < nodes_.count(); ++node) {
-    if (nodes_.IsDirectory(node) && SecretVersionLocked(node) != 0) held_.NoteOpened(node, loop_.Now());
+    if (!nodes_.IsDirectory(node) || SecretVersionLocked(node) == 0) continue;
+    held_.NoteSurvived(node, loop_.Now());
   }
 }
 
 GateCore::~GateCore() {
   loop_.Cancel(deadline_timer_);
   loop_.Cancel(sweep_timer_);
+  loop_.Cancel(lease_end_timer_);
 }
 
 uint64_t GateCore::SecretVersionLocked(uint32_t directory) const {
@@ -44,7 +46,8 @@ GateCore::Readiness GateCore::ReadinessLocked(uint32_t file) const {
   uint32_t directory = nodes_[file].parent;
   const NodeRecord& secret = nodes_[directory];
   BootTime now = loop_.Now();
-  bool held = versions_.CurrentSlot(file) != kNoSlot && SecretVersionLocked(directory) != 0;
+  bool held = versions_.CurrentSlot(file) != kNoSlot && SecretVersionLocked(directory) != 0 &&
+              !held_.LeaseEnded(directory, now);
   if (held && BootTimeFromNanoseconds(secret.fresh_until_ns) > now) return Readiness::kFresh;
   if (held && BootTimeFromNanoseconds(secret.stale_until_ns) > now) return Readiness::kStale;
   auto failure = failures_.find(directory);

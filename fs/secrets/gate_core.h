@@ -54,6 +54,8 @@ class GateCore {
   void SendIdle() EXCLUDES(mutex_);
   void OnDeadline() EXCLUDES(mutex_);
   void ArmDeadline(BootTime deadline);
+  void OnLeaseEnd() EXCLUDES(mutex_);
+  void ArmLeaseEnd(BootTime end);
   void Sweep() EXCLUDES(mutex_);
   static void Resume(const std::vector<Waiter>& waiters, const std::optional<Error>& failure);
 
@@ -79,10 +81,11 @@ class GateCore {
   std::unordered_map<uint32_t, Failure> listing_failures_ GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<Link>> links_ GUARDED_BY(mutex_);
   bool pump_posted_ GUARDED_BY(mutex_) = false;
-  uint64_t next_internal_ GUARDED_BY(mutex_) = uint64_t{1} << 62;                 // uniques of the gate's own waiters
-  BootTime deadline_armed_ = kNever;                                              // loop-only
-  Loop::TimerId deadline_timer_ = Loop::kNoTimer, sweep_timer_ = Loop::kNoTimer;  // loop-only
-  std::shared_ptr<bool> alive_;                                                   // posted callbacks look at it first
+  uint64_t next_internal_ GUARDED_BY(mutex_) = uint64_t{1} << 62;  // uniques of the gate's own waiters
+  // Loop-only:
+  BootTime deadline_armed_ = kNever, lease_end_armed_ = kNever;
+  Loop::TimerId deadline_timer_ = Loop::kNoTimer, sweep_timer_ = Loop::kNoTimer, lease_end_timer_ = Loop::kNoTimer;
+  std::shared_ptr<bool> alive_;  // posted callbacks look at it first
 };
 
 }  // namespace leasefs

@@ -87,7 +87,8 @@ SecretGate::Step SecretGate::LookupLocked(Attempt& attempt, NodeId parent, const
   } else if (nodes_.IsDirectory(node)) {
     result = Describe({node, kDirectoryVersion}, 0, true);
   } else {
-    result = Describe({node, nodes_[node].version}, nodes_[node].size, versions_.CurrentSlot(node) != kNoSlot);
+    NodeId id{node, nodes_[node].version};
+    result = Describe(id, SizeLocked(id), versions_.CurrentSlot(node) != kNoSlot);
   }
   return Step::kFinished;
 }
@@ -129,8 +130,18 @@ SecretGate::Step SecretGate::AttributesLocked(Attempt& attempt, NodeId id, uint6
   return FileAttributesLocked(attempt, id, result, again);
 }
 
+// What a descriptor reads keeps its size (S8). Of what must be minted and is not held, nothing is known of what an open
+// would show (S6).
+uint64_t SecretGate::SizeLocked(NodeId id) const {
+  uint32_t read = versions_.SupersededSlot(id);
+  if (read != kNoSlot) return versions_[read].size;
+  const NodeRecord& record = nodes_[id.node];
+  bool unknown = nodes_[record.parent].minted != 0 && versions_.CurrentSlot(id.node) == kNoSlot;
+  return unknown ? 0 : record.size.load();
+}
+
 // Who may open it learns the size that an open would show; for others, and when it cannot be had, it is what was known
-// last.
+// last. What must be minted is never asked for here, nor what may have become such since its directory was listed.
 SecretGate::Step SecretGate::FileAttributesLocked(Attempt& attempt, NodeId id, Result<Attributes>& result,
                                                   std::function<void(Attempt)> again) {
   auto finish = [&](Result<Attributes> value) {
@@ -142,7 +153,8 @@ SecretGate::Step SecretGate::FileAttributesLocked(Attempt& attempt, NodeId id, R
   bool current = slot != kNoSlot && id.version == record.version && id.version != 0;
   bool open = current && versions_.Pinned(slot);  // it may be fstat that asks: the size of this inode is settled
   Readiness readiness = ReadinessLocked(id.node);
-  if (readiness == Readiness::kFresh || open) return finish(Describe(id, record.size, current));
+  bool minted = nodes_[record.parent].minted != 0;
+  if (readiness == Readiness::kFresh || open || minted) return finish(Describe(id, SizeLocked(id), current));
   if (IsAnswer(attempt.failure, ErrorKind::kInterrupted) || IsAnswer(attempt.failure, ErrorKind::kNotFound)) {
     return finish(*attempt.failure);
   }
@@ -150,8 +162,8 @@ SecretGate::Step SecretGate::FileAttributesLocked(Attempt& attempt, NodeId id, R
   if (decision.outcome == Decision::Outcome::kNeedGroups) return Step::kNeedGroups;
   bool may_ask = decision.outcome == Decision::Outcome::kAllow && !attempt.failure && attempt.waits < kMaxWaits;
   if (may_ask && readiness != Readiness::kFailed) {
-    return WaitStepLocked(attempt, record.parent, Question::kValue, readiness == Readiness::kStale, result,
-                          std::move(again));
+    Question question = nodes_[record.parent].listed != 0 ? Question::kValue : Question::kNames;
+    return WaitStepLocked(attempt, record.parent, question, readiness == Readiness::kStale, result, std::move(again));
   }
   return finish(Describe(id, record.size, current));
 }
@@ -262,16 +274,24 @@ Status SecretGate::ReadDirectory(const Request& request, NodeId id, uint64_t coo
 std::string SecretGate::StatusTextLocked(uint32_t node) const {
   bool directory = nodes_.IsDirectory(node);
   uint32_t secret = directory ? node : nodes_[node].parent;
+  const NodeRecord& record = nodes_[secret];
   uint32_t slot = directory ? kNoSlot : versions_.CurrentSlot(node);
   if (slot != kNoSlot && versions_.TooLarge(slot)) return "too large: the value is over limits.value";
   BootTime now = loop_.Now();
   auto failure = failures_.find(secret);
-  if (SecretVersionLocked(secret) == 0 || (!directory && slot == kNoSlot)) {
-    if (failure != failures_.end()) return StrCat("failed: ", failure->second.error.message());
-    return "not read yet";
+  bool failed = failure != failures_.end();
+  if (record.minted != 0 && held_.LeaseEnded(secret, now)) {
+    return StrCat("expired: ", failed ? failure->second.error.message() : "the next open asks for a new lease");
   }
-  if (BootTimeFromNanoseconds(nodes_[secret].fresh_until_ns) > now) return "fresh";
-  if (failure != failures_.end()) return StrCat("stale: ", failure->second.error.message());
+  if (SecretVersionLocked(secret) == 0 || (!directory && slot == kNoSlot)) {
+    return failed ? StrCat("failed: ", failure->second.error.message()) : "not read yet";
+  }
+  if (record.minted != 0 && BootTimeFromNanoseconds(record.lease_end_ns) != kNever) {
+    Duration left = BootTimeFromNanoseconds(record.lease_end_ns) - now;
+    return StrCat("leased: ", std::chrono::duration_cast<std::chrono::seconds>(left).count(), " s left");
+  }
+  if (BootTimeFromNanoseconds(record.fresh_until_ns) > now) return "fresh";
+  if (failed) return StrCat("stale: ", failure->second.error.message());
   return "to be asked again at the next open";
 }
 
@@ -291,6 +311,7 @@ Result<std::string> SecretGate::GetExtendedAttribute(const Request& request, Nod
   if (name == "user.leasefs.version") return std::to_string(SecretVersionLocked(secret));
   if (name == "user.leasefs.expires") {
     int64_t end = nodes_[secret].lease_end_ns;
+    if (end == 0 && nodes_[secret].minted != 0) return std::string("not read yet");
     if (end == 0 || BootTimeFromNanoseconds(end) == kNever) return std::string("never");
     Duration left = BootTimeFromNanoseconds(end) - loop_.Now();
     return StrCat(std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(left).count()), " s");

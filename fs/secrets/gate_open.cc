@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "fs/base/errno_map.h"
+#include "fs/base/strings.h"
 #include "fs/secrets/gate_steps.h"
 #include "fs/secrets/secret_gate.h"
 
@@ -59,15 +60,20 @@ SecretGate::Step SecretGate::OpenLocked(Attempt& attempt, NodeId id, int flags, 
 
   Readiness readiness = ReadinessLocked(id.node);
   bool stale = readiness == Readiness::kStale;
+  uint32_t directory = nodes_[id.node].parent;
+  bool ended = held_.LeaseEnded(directory, loop_.Now());
   if (attempt.failure && readiness != Readiness::kFresh) {
-    if (!stale || !IsOutage(attempt.failure->kind())) return finish(decision, *attempt.failure);
+    if (!stale || !IsOutage(attempt.failure->kind()))
+      return finish(decision, RefusalLocked(directory, *attempt.failure));
   } else if (readiness == Readiness::kFailed) {
-    return finish(decision, failures_.at(nodes_[id.node].parent).error);
+    return finish(decision, RefusalLocked(directory, failures_.at(directory).error));
   } else if (attempt.failure && attempt.failure->kind() == ErrorKind::kInterrupted) {
     return finish(decision, *attempt.failure);
+  } else if (readiness != Readiness::kFresh && ended && attempt.waits >= kMaxWaits) {
+    return finish(decision, Error(ErrorKind::kExpired, "the lease has ended, as that of every version that came"));
   } else if (readiness != Readiness::kFresh &&
              !(attempt.waits >= kMaxWaits && versions_.CurrentSlot(id.node) != kNoSlot)) {
-    Status waiting = WaitLocked(attempt, nodes_[id.node].parent, Question::kValue, stale, again);
+    Status waiting = WaitLocked(attempt, directory, Question::kValue, stale, again);
     if (waiting.ok()) return Step::kWaiting;
     return finish(decision, std::move(waiting).error());
   }
@@ -76,6 +82,13 @@ SecretGate::Step SecretGate::OpenLocked(Attempt& attempt, NodeId id, int flags, 
                                                   : AuditEvent::Source::kCached;
   result = ServeLocked(attempt, id, *tree, decision, source);
   return Step::kFinished;
+}
+
+// S14, S25: that a lease has ended and nothing could replace it says more than how the backend fails.
+Error SecretGate::RefusalLocked(uint32_t directory, const Error& failure) const {
+  bool outage = failure.kind() == ErrorKind::kUnreachable || failure.kind() == ErrorKind::kRemote;
+  if (!outage || nodes_[directory].minted == 0 || !held_.LeaseEnded(directory, loop_.Now())) return failure;
+  return {ErrorKind::kExpired, StrCat("the lease has ended and could not be replaced: ", failure.message())};
 }
 
 Result<Opened> SecretGate::ServeLocked(const Attempt& attempt, NodeId id, const Tree& tree, const Decision& decision,
@@ -98,7 +111,10 @@ Result<Opened> SecretGate::ServeLocked(const Attempt& attempt, NodeId id, const 
     ++state_.header().counters.reopened;
     return Error(ErrorKind::kStale, "");
   }
-  held_.NoteOpened(nodes_[id.node].parent, loop_.Now());
+  if (held_.NoteOpened(nodes_[id.node].parent, loop_.Now())) {
+    waits_.Ask(nodes_[id.node].parent, Question::kValue);
+    RequestPumpLocked();
+  }
   return ConcludeLocked(attempt, id, decision, source, Opened{request.unique, !current || !tree.options.page_cache});
 }
 

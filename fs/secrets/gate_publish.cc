@@ -85,6 +85,9 @@ void GateAnswers::SetFreshnessLocked(uint32_t directory, const protocol::Freshne
   record.lease_end_ns = ToNanoseconds(freshness.lease_end);
   record.fetched_ns = ToNanoseconds(loop_.Now());
   record.fresh_until_ns = ToNanoseconds(freshness.fresh_until);
+  BootTime nearest = held_.NextLeaseEnd();
+  held_.NoteLease(directory);
+  if (held_.NextLeaseEnd() != nearest) RequestPumpLocked();
 }
 
 Result<uint32_t> GateAnswers::StageFieldLocked(uint32_t directory, const protocol::Field& field, uint64_t publication,
@@ -230,6 +233,7 @@ void GateAnswers::OnEntries(const std::string& backend, protocol::Entries frame)
     std::move(frame.entries.begin(), frame.entries.end(), std::back_inserter(entries));
     if (!frame.last) return;
     for (uint32_t directory : trees_.DirectoriesFor(backend, frame.directory)) {
+      nodes_[directory].minted = frame.minted ? 1 : 0;  // first: what is listed is known to be either
       ApplyListingLocked(directory, entries);
       listing_failures_.erase(directory);
       auto asking = waits_.TakeAll(directory, Question::kNames);

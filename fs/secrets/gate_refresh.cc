@@ -12,17 +12,17 @@ void SecretGate::Interrupt(uint64_t unique) {
   if (waiter) waiter->resume(Error(ErrorKind::kInterrupted, "the caller was signalled"));
 }
 
-void SecretGate::Refresh(const std::string& path, Reply<uint64_t> done) {
+void SecretGate::Refresh(const std::string& path, Reply<RefreshCounts> done) {
   auto left = std::make_shared<uint64_t>(0);
-  auto asked = std::make_shared<uint64_t>(0);
+  auto counts = std::make_shared<RefreshCounts>();
   auto first_error = std::make_shared<std::optional<Error>>();
-  auto finished = [left, asked, first_error, done = std::move(done)](const std::optional<Error>& failure) {
+  auto finished = [left, counts, first_error, done = std::move(done)](const std::optional<Error>& failure) {
     if (failure && !*first_error) *first_error = failure;
     if (--*left > 0) return;
     if (*first_error) {
       done(**first_error);
     } else {
-      done(*asked);
+      done(*counts);
     }
   };
   {
@@ -39,7 +39,11 @@ void SecretGate::Refresh(const std::string& path, Reply<uint64_t> done) {
           if (nodes_.IsDirectory(child) && nodes_[child].present != 0) stack.push_back(child);
         }
         if (SecretVersionLocked(directory) == 0) continue;  // never read: the next open asks anyway
-        ++*asked, ++*left;
+        if (nodes_[directory].minted != 0) {
+          ++counts->minted;
+          continue;
+        }
+        ++counts->asked, ++*left;
         Waiter waiter;
         waiter.unique = next_internal_++;
         waiter.uid = static_cast<uint32_t>(-1);

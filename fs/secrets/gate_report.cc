@@ -72,11 +72,12 @@ Result<PathReport> SecretGate::Stat(const std::string& path) const {
   report.secret_version = SecretVersionLocked(secret);
   report.status = StatusTextLocked(node);
   const NodeRecord& record = nodes_[secret];
+  report.minted = record.minted != 0;
+  report.lease_end = BootTimeFromNanoseconds(record.lease_end_ns);
   if (report.secret_version != 0) {
     report.fetched = BootTimeFromNanoseconds(record.fetched_ns);
     report.fresh_until = BootTimeFromNanoseconds(record.fresh_until_ns);
     report.stale_until = BootTimeFromNanoseconds(record.stale_until_ns);
-    report.lease_end = BootTimeFromNanoseconds(record.lease_end_ns);
   }
   if (directory) return report;
   uint32_t slot = versions_.CurrentSlot(node);

@@ -47,6 +47,7 @@ struct PathReport {
   std::string kind;     // "directory", "file"
   std::string backend;  // "" above the trees
   std::string source;   // backend path of the secret
+  bool minted = false;  // to read it makes something new; only an open does
   bool known = false;   // its bytes are held
   bool too_large = false;
   uint64_t secret_version = 0;
@@ -61,14 +62,19 @@ struct PathReport {
   uint32_t handles = 0;
 };
 
+struct RefreshCounts {
+  uint64_t asked = 0;   // secrets that their sources were asked for
+  uint64_t minted = 0;  // left alone: to ask would make something new
+};
+
 struct ExplainReport {
   std::string path;
   bool exists = false;
   Decision decision;
   Ownership ownership;
   uint64_t generation = 0;
-  std::vector<AllowRule> rules;   // all of them, in file order
-  std::vector<bool> covers_path;  // per rule
+  std::vector<AllowRule> rules;        // all of them, in file order
+  std::vector<bool> covers_path;       // per rule
   std::vector<bool> covers_directory;  // per rule: not the path, but the directory that it is in
 };
 

@@ -56,7 +56,8 @@ void GateCore::SendIdle() {
     for (uint32_t directory : held_.TakeIdle()) {
       const Tree* tree = trees_.Of(directory);
       Link* link = tree == nullptr ? nullptr : FindLinkLocked(tree->options.backend);
-      bool wanted = SecretVersionLocked(directory) != 0 || waits_.IsAsked(directory, Question::kValue);
+      bool held = SecretVersionLocked(directory) != 0 && !held_.resting(directory);
+      bool wanted = held || waits_.IsAsked(directory, Question::kValue);
       if (link != nullptr && !wanted) idle.emplace_back(link, trees_.BackendPath(directory));
     }
   }
@@ -74,7 +75,7 @@ void GateCore::Pump() {
     uint64_t version;
   };
   std::vector<Send> sends;
-  BootTime deadline;
+  BootTime deadline, lease_end;
   {
     MutexLock lock(mutex_);
     pump_posted_ = false;
@@ -83,12 +84,14 @@ void GateCore::Pump() {
       Link* link = tree == nullptr ? nullptr : FindLinkLocked(tree->options.backend);
       if (link == nullptr || !link->connected) continue;
       waits_.MarkAsked(asked.directory, asked.question);
+      if (asked.question == Question::kValue) held_.NoteAsked(asked.directory);
       // A version of which not all bytes are held is as good as none.
       bool held = SecretVersionLocked(asked.directory) != 0 && held_.HoldsAll(asked.directory);
       sends.push_back({link, trees_.BackendPath(asked.directory), asked.question, asked.refresh,
                        held ? SecretVersionLocked(asked.directory) : 0});
     }
     deadline = waits_.NextDeadline();
+    lease_end = held_.NextLeaseEnd();
   }
   for (const Send& send : sends) {
     if (send.question == Question::kNames) {
@@ -100,6 +103,7 @@ void GateCore::Pump() {
     }
   }
   ArmDeadline(deadline);
+  ArmLeaseEnd(lease_end);
 }
 
 void GateCore::ArmDeadline(BootTime deadline) {
@@ -124,18 +128,39 @@ void GateCore::OnDeadline() {
   Resume(expired, Error(ErrorKind::kUnreachable, "the backend did not answer within the deadline"));
 }
 
+void GateCore::ArmLeaseEnd(BootTime end) {
+  if (end == lease_end_armed_) return;
+  loop_.Cancel(std::exchange(lease_end_timer_, Loop::kNoTimer));
+  lease_end_armed_ = end;
+  if (end != kNever) lease_end_timer_ = loop_.At(end, [this] { OnLeaseEnd(); });
+}
+
+void GateCore::OnLeaseEnd() {
+  BootTime next;
+  {
+    MutexLock lock(mutex_);
+    held_.WithdrawEnded(loop_.Now());
+    next = held_.NextLeaseEnd();
+  }
+  lease_end_armed_ = kNever;
+  lease_end_timer_ = Loop::kNoTimer;
+  ArmLeaseEnd(next);
+}
+
 void GateCore::Resume(const std::vector<Waiter>& waiters, const std::optional<Error>& failure) {
   for (const Waiter& waiter : waiters) waiter.resume(failure);
 }
 
-// Wipes what nobody reads, and lets go of values that were not opened within `keep` of their tree.
+// Wipes what nobody reads, and lets go of values that were not opened within `keep` or `idle` of their tree.
 void GateCore::Sweep() {
   cache_.Sweep(loop_.Now());
   {
     MutexLock lock(mutex_);
     held_.LetGoUnused(loop_.Now(), [&](uint32_t directory) REQUIRES(mutex_) {
       const Tree* tree = trees_.Of(directory);
-      return tree == nullptr ? Duration::zero() : std::chrono::duration_cast<Duration>(tree->options.keep);
+      if (tree == nullptr) return HeldValues::Patience{};
+      bool idle = tree->options.idle.count() != 0;
+      return HeldValues::Patience{idle ? tree->options.idle : tree->options.keep, idle};
     });
     if (held_.has_idle()) RequestPumpLocked();
   }

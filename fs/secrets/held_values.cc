@@ -8,6 +8,49 @@ void HeldValues::ForgetFreed() {
   for (uint32_t slot : versions_.TakeFreed()) cache_.Forget(slot);
 }
 
+bool HeldValues::Held(uint32_t directory) const {
+  const NodeRecord& record = nodes_[directory];
+  return record.secret_version[record.publication & 1] != 0;
+}
+
+bool HeldValues::BeingRead(uint32_t directory) const {
+  for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
+    uint32_t slot = nodes_.IsDirectory(child) ? kNoSlot : versions_.CurrentSlot(child);
+    if (slot != kNoSlot && versions_.Pinned(slot)) return true;
+  }
+  return false;
+}
+
+bool HeldValues::NoteOpened(uint32_t directory, BootTime now) {
+  last_opened_[directory] = now;
+  return resting_.erase(directory) != 0;
+}
+
+void HeldValues::NoteSurvived(uint32_t directory, BootTime now) {
+  last_opened_[directory] = now;
+  if (nodes_[directory].minted != 0) resting_.insert(directory);
+  NoteLease(directory);
+}
+
+void HeldValues::NoteLease(uint32_t directory) {
+  int64_t end = nodes_[directory].lease_end_ns;
+  if (end != 0 && BootTimeFromNanoseconds(end) != kNever) lease_ends_.emplace(BootTimeFromNanoseconds(end), directory);
+}
+
+bool HeldValues::LeaseEnded(uint32_t directory, BootTime now) const {
+  int64_t end = nodes_[directory].lease_end_ns;
+  return end != 0 && BootTimeFromNanoseconds(end) <= now;
+}
+
+void HeldValues::WithdrawEnded(BootTime now) {
+  while (!lease_ends_.empty() && lease_ends_.begin()->first <= now) {
+    uint32_t directory = lease_ends_.begin()->second;
+    lease_ends_.erase(lease_ends_.begin());
+    if (LeaseEnded(directory, now)) Withdraw(directory);
+  }
+  ForgetFreed();
+}
+
 bool HeldValues::HoldsAll(uint32_t directory) const {
   for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
     if (nodes_.IsDirectory(child) || nodes_[child].present == 0) continue;
@@ -21,6 +64,7 @@ void HeldValues::Withdraw(uint32_t directory) {
   NodeRecord& record = nodes_[directory];
   record.secret_version[record.publication & 1] = 0;
   record.fresh_until_ns = 0;
+  resting_.erase(directory);
   for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
     if (nodes_.IsDirectory(child) || versions_.CurrentSlot(child) == kNoSlot) continue;
     versions_.Drop(child);
@@ -56,19 +100,23 @@ void HeldValues::Remove(uint32_t node) {
   }
 }
 
-void HeldValues::LetGo(uint32_t directory) {
-  Withdraw(directory);
-  idle_.push_back(directory);
-}
-
-void HeldValues::LetGoUnused(BootTime now, const std::function<Duration(uint32_t directory)>& keep) {
+void HeldValues::LetGoUnused(BootTime now, const std::function<Patience(uint32_t directory)>& patience) {
   for (auto it = last_opened_.begin(); it != last_opened_.end();) {
-    if (now - it->second <= keep(it->first)) {
+    auto [directory, opened] = *it;
+    Patience of = patience(directory);
+    if (now - opened <= of.unused || (of.idle && BeingRead(directory))) {
       ++it;
       continue;
     }
-    const NodeRecord& record = nodes_[it->first];
-    if (record.secret_version[record.publication & 1] != 0) LetGo(it->first);
+    bool minted = nodes_[directory].minted != 0;
+    bool lease = BootTimeFromNanoseconds(nodes_[directory].lease_end_ns) != kNever;
+    if (Held(directory) && minted && lease && !of.idle) {
+      resting_.insert(directory);
+      idle_.push_back(directory);
+    } else if (Held(directory) || minted) {  // of what was minted, the backend may hold one that never came here
+      Withdraw(directory);
+      idle_.push_back(directory);
+    }
     it = last_opened_.erase(it);
   }
   ForgetFreed();
@@ -94,20 +142,28 @@ uint64_t HeldValues::Freeable(uint32_t directory) const {
 
 bool HeldValues::MakeRoom(uint64_t bytes, uint64_t limit) {
   if (versions_.sealed_bytes() + bytes <= limit) return true;
-  std::vector<std::pair<BootTime, uint32_t>> oldest;
+  struct Candidate {
+    bool minted;
+    BootTime opened;
+    uint32_t directory;
+    auto operator<=>(const Candidate&) const = default;
+  };
+  std::vector<Candidate> oldest;
   uint64_t freeable = 0;
   for (const auto& [directory, opened] : last_opened_) {
     uint64_t held = Freeable(directory);
     freeable += held;
-    if (held > 0) oldest.emplace_back(opened, directory);
+    if (held > 0) oldest.push_back({nodes_[directory].minted != 0, opened, directory});
   }
   if (versions_.sealed_bytes() + bytes > limit + freeable) return false;
   std::sort(oldest.begin(), oldest.end());
   uint64_t goal = limit - std::min(limit, bytes + limit / 8);  // some more, so that the next one need not search again
-  for (const auto& [opened, directory] : oldest) {
+  for (const Candidate& next : oldest) {
     if (versions_.sealed_bytes() <= goal) break;
-    LetGo(directory);
-    last_opened_.erase(directory);
+    Withdraw(next.directory);
+    if (next.minted) continue;
+    idle_.push_back(next.directory);
+    last_opened_.erase(next.directory);
   }
   return versions_.sealed_bytes() + bytes <= limit;
 }

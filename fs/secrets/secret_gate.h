@@ -30,9 +30,9 @@ class SecretGate : public Gate, private GateAnswers {
   Status Configure(const Config& config, uint64_t generation) EXCLUDES(mutex_);
   // A fresh connection to a backend of the configuration. kNotFound: there is none of this name.
   Status ConnectBackend(const std::string& name, std::unique_ptr<Stream> stream) EXCLUDES(mutex_);
-  // Asks the source of everything at or below a path of the mount again. `done` comes with the number of secrets asked
-  // about.
-  void Refresh(const std::string& path, Reply<uint64_t> done) EXCLUDES(mutex_);
+  // Asks the source of everything at or below a path of the mount again, but of what is minted: that would make
+  // something new for nobody (S6).
+  void Refresh(const std::string& path, Reply<RefreshCounts> done) EXCLUDES(mutex_);
 
   std::vector<std::string> LostBackends(Duration since) const EXCLUDES(mutex_);  // once connected, not for so long
   GateReport Report() const EXCLUDES(mutex_);
@@ -65,6 +65,7 @@ class SecretGate : public Gate, private GateAnswers {
 
   void TryOpen(Attempt attempt, NodeId id, int flags, Reply<Opened> done);
   Step OpenLocked(Attempt& attempt, NodeId id, int flags, Reply<Opened>& done, Result<Opened>& result) REQUIRES(mutex_);
+  Error RefusalLocked(uint32_t directory, const Error& failure) const REQUIRES(mutex_);
   Result<Opened> ServeLocked(const Attempt& attempt, NodeId id, const Tree& tree, const Decision& decision,
                              AuditEvent::Source source) REQUIRES(mutex_);
   // The end of every open: nothing is handed out, and nothing refused, that the audit does not have. What it cannot
@@ -100,6 +101,8 @@ class SecretGate : public Gate, private GateAnswers {
       REQUIRES(mutex_);
   void TryOpenDirectory(Attempt attempt, NodeId id, Reply<Done> done);
   Step OpenDirectoryLocked(Attempt& attempt, NodeId id, Reply<Done>& done, Status& result) REQUIRES(mutex_);
+  // Of an inode that shows a file.
+  uint64_t SizeLocked(NodeId id) const REQUIRES(mutex_);
   // `cacheable`: the kernel may keep the name, and the attributes for as long as the value is fresh.
   Attributes Describe(NodeId id, uint64_t size, bool cacheable) const REQUIRES(mutex_);
   // False: a hidden tree does not show this node to the caller, whose groups have been read (S22).

@@ -14,7 +14,7 @@
 namespace leasefs {
 
 inline constexpr uint64_t kStateMagic = 0x31657461'74736c66;  // "flstate1"
-inline constexpr uint32_t kStateLayout = 3;
+inline constexpr uint32_t kStateLayout = 4;
 
 inline constexpr uint32_t kMaxHandles = 1u << 18;  // descriptors open on the mount
 inline constexpr uint32_t kMaxHandlesPerUid = kMaxHandles / 4;
@@ -34,6 +34,7 @@ struct NodeRecord {
   std::atomic<uint8_t> present;     // it has a name now; a node that is gone keeps its number for its return
   std::atomic<uint32_t> listed;     // a directory: all names below it are here
   std::atomic<uint32_t> not_shown;  // a directory: so many names of its listing are too long or too many
+  std::atomic<uint32_t> minted;     // a directory: to read its secret makes something new, so only an open may ask (S6)
 
   // A file.
   std::atomic<uint32_t> current;    // version slot + 1; 0: no bytes are held

@@ -42,6 +42,8 @@ class WaitQueue {
   // A uid may wait for so many *secrets* at once, by however many readers (S25: EBUSY).
   bool WouldExceed(uint32_t uid, uint32_t directory, uint32_t max_secrets) const;
   void Add(Waiter waiter);
+  // A question for which nobody waits.
+  void Ask(uint32_t directory, Question question) { (void)flights_[{directory, question}]; }
   // Ask the source itself, whatever is believed fresh.
   void SetRefresh(uint32_t directory) { flights_[{directory, Question::kValue}].refresh = true; }
 

@@ -88,21 +88,23 @@ void ScriptedBackend::List(const std::string& directory, ListReply done) {
   std::vector<protocol::Entry> names = NamesIn(directory);
   if (names.empty() && !directory.empty())
     return Answer([done] { done(Error(ErrorKind::kNotFound, "no such folder")); });
-  Answer([done, names] { done(Listing{names}); });
+  Answer([done, names, must = minted.contains(directory)] { done(Listing{names, must}); });
 }
 
 void ScriptedBackend::Read(const std::string& secret, ReadReply done) {
   ++reads[secret];
   auto failure = failures.find(secret);
   if (failure != failures.end()) return Answer([done, error = failure->second] { done(error); });
-  auto found = contents_.find(secret);
-  if (found == contents_.end()) return Answer([done] { done(Error(ErrorKind::kNotFound, "no such secret")); });
-  Answer([done, contents = found->second, end = lease_end] {
-    SecretVersion version{contents.version, {}, end, {}};
-    for (const auto& [key, value] : contents.fields)
-      version.fields.push_back({key, false, SecretBuffer::CopyOf(value)});
-    done(std::move(version));
-  });
+  if (!contents_.contains(secret)) return Answer([done] { done(Error(ErrorKind::kNotFound, "no such secret")); });
+  auto version = std::make_shared<SecretVersion>(VersionNow(secret));
+  Answer([done, version] { done(std::move(*version)); });
+}
+
+SecretVersion ScriptedBackend::VersionNow(const std::string& secret) const {
+  const Contents& contents = contents_.at(secret);
+  SecretVersion version{contents.version, {}, lease_end, freshness, minted.contains(secret)};
+  for (const auto& [key, value] : contents.fields) version.fields.push_back({key, false, SecretBuffer::CopyOf(value)});
+  return version;
 }
 
 Result<std::vector<std::string>> ScriptedBackend::ChangedSince(uint64_t generation) const {

@@ -30,16 +30,23 @@ class ScriptedBackend : public Backend {
   std::optional<Error> changed_since_fails;  // of every ChangedSince
   uint64_t forgotten = 0;                    // changes up to this generation are not known any more
   BootTime lease_end = kNever;
+  std::set<std::string> minted;                  // secrets that must be minted
+  std::optional<protocol::Freshness> freshness;  // of every version, as the backend itself decides it
+  std::map<std::string, int> forgets;            // told so, by secret
+  int tell_again = 0;
 
   void Put(const std::string& secret, std::vector<std::pair<std::string, std::string>> fields);
   void Remove(const std::string& secret);
   uint64_t VersionOf(const std::string& secret) const;  // 0: not there
   std::vector<protocol::Entry> NamesIn(const std::string& directory) const;
+  SecretVersion VersionNow(const std::string& secret) const;  // which is there
   Events& events() { return events_; }
 
   void SetEvents(Events events) override { events_ = std::move(events); }
   void List(const std::string& directory, ListReply done) override;
   void Read(const std::string& secret, ReadReply done) override;
+  void Forget(const std::string& secret) override { ++forgets[secret]; }
+  void TellAgain() override { ++tell_again; }
   bool PushesChanges() const override { return pushes; }
   uint64_t Generation() const override { return pushes ? log_.size() : 0; }
   Result<std::vector<std::string>> ChangedSince(uint64_t generation) const override;

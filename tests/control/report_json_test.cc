@@ -132,7 +132,7 @@ TEST(ReportJsonTest, StatHasItsSchema) {
   file.stale_until = kNow.boot + seconds(500);
   file.lease_end = kNever;
   EXPECT_EQ(ShapeOf(StatJson(file, kNow)),
-            "{schema:n,path:s,kind:s,backend:s,source:s,known:b,too_large:b,secret_version:n,version:n,size:n,"
+            "{schema:n,path:s,kind:s,backend:s,source:s,minted:b,known:b,too_large:b,secret_version:n,version:n,size:n,"
             "owner:{uid:n,gid:n,mode:s},fetched:s,fresh_until:s,stale_until:s,lease_end:null,freshness:s,status:s,"
             "open_handles:n}");
   json stat = json::parse(StatJson(file, kNow));
@@ -217,7 +217,7 @@ TEST(ReportJsonTest, ARefusalSaysWhy) {
 }
 
 TEST(ReportJsonTest, SmallReportsHaveTheirSchema) {
-  EXPECT_EQ(RefreshJson({"web", 3}), R"({"schema":1,"path":"web","asked":3})");
+  EXPECT_EQ(RefreshJson({"web", 3, 2}), R"({"schema":1,"path":"web","asked":3,"minted":2})");
   EXPECT_EQ(ReloadJson({7, {"w"}}), R"({"schema":1,"generation":7,"warnings":["w"]})");
   EXPECT_EQ(VersionJson("0.1.0"), R"({"schema":1,"version":"0.1.0"})");
 }
