@@ -28,6 +28,7 @@ inline constexpr milliseconds kDeadlineMin{100}, kDeadlineMax{15'000};  // S25
 inline constexpr milliseconds kTtlMin{100}, kTtlMax{30LL * 86'400'000};
 inline constexpr milliseconds kMaxStaleMin{0}, kMaxStaleMax{30LL * 86'400'000};
 inline constexpr milliseconds kKeepMin{0}, kKeepMax{365LL * 86'400'000};
+inline constexpr milliseconds kIdleMin{1000};                                         // S15; without the key: off
 inline constexpr uint32_t kWaitingMin = 1, kWaitingMax = 65'536;
 inline constexpr uint64_t kValueMin = 1;  // to kHardMaxValueBytes
 inline constexpr uint64_t kMemoryMin = uint64_t{1} << 20, kMemoryMax = uint64_t{64} << 30;

@@ -116,12 +116,13 @@ void CheckBackends(Draft& draft) {
 void CheckSource(Draft& draft, TreeOptions& tree, const BackendOptions& backend, const SourceLocation& where) {
   tree.by_name = backend.type == BackendType::kVault;
   if (!tree.by_name) {
-    if (tree.vault == VaultTreeOptions{}) return;
-    draft.problems.Add(where,
-                       StrCat("tree \"", Printable(tree.path, 64),
-                              "\" has settings of a vault (identity, engine, version, "
-                              "method, params, keys, min_ttl or mint_interval), but its backend is a store"),
-                       "remove them, or name a backend of type \"vault\"");
+    if (tree.vault == VaultTreeOptions{} && tree.idle.count() == 0 && tree.lease_scope == LeaseScope::kShared) return;
+    draft.problems.Add(
+        where,
+        StrCat("tree \"", Printable(tree.path, 64),
+               "\" has settings of a vault (identity, engine, version, "
+               "method, params, keys, min_ttl, mint_interval, idle or lease_scope), but its backend is a store"),
+        "remove them, or name a backend of type \"vault\"");
     return;
   }
   const auto& identities = backend.vault.identities;

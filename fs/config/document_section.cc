@@ -44,6 +44,8 @@ void ReadLimits(TableReader table, LimitOptions& limits) {
   table.ReadDuration("deadline", bounds::kDeadlineMin, bounds::kDeadlineMax, limits.deadline);
   table.ReadInteger("waiting_secrets_per_uid", bounds::kWaitingMin, bounds::kWaitingMax,
                     limits.waiting_secrets_per_uid);
+  table.ReadInteger("scoped_leases_per_uid", bounds::kScopedLeasesMin, bounds::kScopedLeasesMax,
+                    limits.scoped_leases_per_uid);
   table.ReadSize("value", bounds::kValueMin, kHardMaxValueBytes, limits.value_bytes);
   table.ReadSize("memory", bounds::kMemoryMin, bounds::kMemoryMax, limits.memory_bytes);
   table.ReadInteger("names", bounds::kNamesMin, bounds::kNamesMax, limits.names);

@@ -127,6 +127,18 @@ std::optional<Fault> ErrorStyleFault(std::string_view style) {
   return Fault{StrCat("is the unknown style \"", Printable(style, 64), "\""), "write \"precise\" or \"posix\""};
 }
 
+void ReadLeaseScope(TableReader& table, LeaseScope& scope) {
+  static constexpr std::string_view kScopes[] = {"shared", "uid", "process", "open"};  // in the order of LeaseScope
+  auto fault = [](std::string_view word) -> std::optional<Fault> {
+    if (std::find(std::begin(kScopes), std::end(kScopes), word) != std::end(kScopes)) return std::nullopt;
+    return Fault{StrCat("is the unknown scope \"", Printable(word, 64), "\""),
+                 "write \"shared\", \"uid\", \"process\" or \"open\""};
+  };
+  std::string word;
+  if (!table.ReadString("lease_scope", word, fault)) return;
+  scope = static_cast<LeaseScope>(std::find(std::begin(kScopes), std::end(kScopes), word) - std::begin(kScopes));
+}
+
 void ReadTree(TableReader table) {
   TreeOptions tree;
   Draft::TreePlaces places;
@@ -143,6 +155,8 @@ void ReadTree(TableReader table) {
   table.ReadBool("page_cache", tree.page_cache);
   ReadOwnership(table, tree);
   ReadVaultTree(table, tree.vault);
+  table.ReadDuration("idle", bounds::kIdleMin, bounds::kKeepMax, tree.idle);
+  ReadLeaseScope(table, tree.lease_scope);
   std::string errors = "precise";
   table.ReadString("errors", errors, ErrorStyleFault);
   tree.errors = errors == "posix" ? ErrnoStyle::kPosix : ErrnoStyle::kPrecise;

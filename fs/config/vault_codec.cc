@@ -70,6 +70,8 @@ void Members(Codec& codec, TreeOptions& tree) {
   codec.Require(!TreePathFault(tree.path) && !BackendPathFault(tree.source));
   codec.Time(tree.ttl, bounds::kTtlMin, bounds::kTtlMax);
   codec.Time(tree.max_stale, bounds::kMaxStaleMin, bounds::kMaxStaleMax);
+  codec.Time(tree.idle, std::chrono::milliseconds(0), bounds::kKeepMax);
+  codec.Choice(tree.lease_scope, LeaseScope::kOpen);
   VaultTreeOptions& options = tree.vault;
   codec.Text(options.identity, bounds::kNameBytes);
   codec.Choice(options.engine, VaultEngine::kDynamic);

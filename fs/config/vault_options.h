@@ -36,6 +36,8 @@ struct IdentityOptions {                                // the backend's own (na
   std::string name;
   AuthOptions auth;
   SourceLocation where;
+
+  bool operator==(const IdentityOptions&) const = default;
 };
 
 struct VaultOptions {                                   // [backend.NAME] type = "vault"
@@ -51,6 +53,8 @@ struct VaultOptions {                                   // [backend.NAME] type =
   std::optional<KeySource> state_key;                   // none: no list of live leases on disk
   std::string state_file;                               // of that list
   std::vector<IdentityOptions> identities;              // the backend's own first
+
+  bool operator==(const VaultOptions&) const = default;
 };
 
 enum class VaultEngine : uint8_t { kDetect, kKv1, kKv2, kStatic, kDynamic };

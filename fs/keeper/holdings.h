@@ -44,7 +44,7 @@ struct Holdings {
   UniqueFd slots_memory, state_memory, audit_memory;
   SecretBuffer state_key;  // seals secret bytes in surviving memory; never leaves but by pipe
   std::map<std::string, UniqueFd> lease_memories;  // by backend; these outlive the mount
-  SecretBuffer lease_key;                          // seals what is in them: each backend gets a key that follows from it
+  SecretBuffer lease_key;                          // seals them; each backend has a key that follows from it
   UniqueFd procfs;
   std::unique_ptr<FuseMount> mount;
   std::string run_directory;

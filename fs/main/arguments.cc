@@ -23,7 +23,8 @@ Status ParseNumber(const std::string& option, const std::string& text, T& out) {
 }
 
 Status SetRole(const std::string& text, Arguments& arguments) {
-  static const std::map<std::string, Role> roles = {{"fs", Role::kFs}, {"store", Role::kStore}, {"vault", Role::kVault}};
+  static const std::map<std::string, Role> roles = {
+      {"fs", Role::kFs}, {"store", Role::kStore}, {"vault", Role::kVault}};
   auto found = roles.find(text);
   if (found == roles.end()) return Usage(StrCat("--role: unknown: ", Printable(text)));
   arguments.role = found->second;

@@ -34,6 +34,8 @@ params = { common_name = "a.test", ttl = 60, exclude_cn_from_sans = true, alt_na
 keys = ["certificate", "private_key"]
 min_ttl = "30s"
 mint_interval = "1s"
+idle = "10m"
+lease_scope = "process"
 
 [[allow]]
 path = "pki/**"
@@ -71,6 +73,8 @@ TEST(VaultConfigTest, EverythingIsReadAndReachesTheProcess) {
   expected.min_ttl = std::chrono::seconds(30);
   expected.mint_interval = std::chrono::seconds(1);
   EXPECT_EQ(tree.vault, expected);
+  EXPECT_EQ(tree.idle, std::chrono::minutes(10));
+  EXPECT_EQ(tree.lease_scope, LeaseScope::kProcess);
 }
 
 TEST(VaultConfigTest, APartThatIsCutShortOrLongerIsRefused) {
@@ -148,8 +152,9 @@ TEST(VaultConfigTest, ErrorsNameThePlace) {
       {token + "[[tree]]\npath = \"p\"\nsource = \"v:kv\"\nparams = { a = 1.5 }\n",
        "c:8:12: tree.params.a cannot be sent as JSON: give a string, a whole number, true, false, an array or a table"},
       {std::string(kStoreAndTree) + "min_ttl = \"1s\"\n",
-       "c:8:10: tree \"web\" has settings of a vault (identity, engine, version, method, params, keys, min_ttl or "
-       "mint_interval), but its backend is a store: remove them, or name a backend of type \"vault\""},
+       "c:8:10: tree \"web\" has settings of a vault (identity, engine, version, method, params, keys, min_ttl, "
+       "mint_interval, idle or lease_scope), but its backend is a store: remove them, or name a backend of type "
+       "\"vault\""},
   });
 }
 
