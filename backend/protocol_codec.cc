@@ -9,7 +9,7 @@ namespace leasefs::protocol {
 namespace {
 
 constexpr size_t kMinEntryBytes = 1 + 4 + 1;      // kind, a name of one byte
-constexpr size_t kMinFieldBytes = 4 + 1 + 1 + 4;  // a key of one byte, too_large, no value
+constexpr size_t kMinFieldBytes = 4 + 1 + 1 + 4 + 1;  // a key of one byte, too_large, no value, json
 
 bool IsValidComponent(std::string_view component) {
   return !component.empty() && component != "." && component != ".." && component.find('\0') == std::string_view::npos;
@@ -27,7 +27,9 @@ Field ReadField(Reader& reader) {
   field.key = ReadKey(reader);
   field.too_large = reader.Bool();
   field.value = reader.Secret(kHardMaxValueBytes);
+  field.json = reader.Bool();
   if (field.too_large && !field.value.empty()) reader.Fail();
+  if (field.json && field.value.empty()) reader.Fail();
   return field;
 }
 
@@ -118,6 +120,7 @@ void WriteFields(Writer& writer, const std::vector<Field>& fields) {
     writer.String(field.key);
     writer.Bool(field.too_large);
     writer.Secret(field.value);
+    writer.Bool(field.json);
   }
 }
 

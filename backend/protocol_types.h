@@ -28,6 +28,7 @@ struct Field {
   std::string key;
   bool too_large = false;  // over limits.value: no bytes are sent, the file is EFBIG
   SecretBuffer value;
+  bool json = false;  // the bytes are the compact JSON text of a value that is no string; the backend vouches for it
 };
 struct Freshness {
   BootTime fresh_until = kNever;  // until then fs serves the version without asking

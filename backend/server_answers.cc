@@ -55,8 +55,9 @@ Status FitToPublish(SecretVersion& version, uint64_t value_bytes) {
       field.too_large = true;
       field.value.Clear();
     }
+    if (field.value.empty()) field.json = false;
     secret_bytes += field.value.size();
-    frame_bytes += 4 + field.key.size() + 1 + 4 + field.value.size();
+    frame_bytes += 4 + field.key.size() + 1 + 4 + field.value.size() + 1;
   }
   if (keys.size() > kMaxKeysPerSecret || secret_bytes > kMaxSecretBytes || frame_bytes > kMaxFramePayload) {
     return Error(ErrorKind::kTooLarge,

@@ -53,6 +53,8 @@ Published MakePublished() {
   message.fields.push_back(MakeField("a/b\xff", std::string_view("\0\n", 2)));
   message.fields.push_back({"huge", true, {}});
   message.fields.push_back(MakeField("empty", ""));
+  message.fields.push_back(MakeField("number", "1e400"));
+  message.fields.back().json = true;
   return message;
 }
 
@@ -99,10 +101,12 @@ TEST(ProtocolTest, FieldsOfAPublishedVersionComeBack) {
   EXPECT_EQ(decoded->version, 7u);
   EXPECT_EQ(decoded->freshness.stale_until, BootTime(seconds(20)));
   EXPECT_EQ(decoded->freshness.lease_end, kNever);
-  ASSERT_EQ(decoded->fields.size(), 4u);
+  ASSERT_EQ(decoded->fields.size(), 5u);
   EXPECT_EQ(decoded->fields[1].key, "a/b\xff");
   EXPECT_EQ(decoded->fields[1].value.ExposeText(), std::string_view("\0\n", 2));
   EXPECT_TRUE(decoded->fields[2].too_large);
+  EXPECT_FALSE(decoded->fields[1].json);
+  EXPECT_TRUE(decoded->fields[4].json);
 }
 
 TEST(ProtocolTest, EveryTruncationAndEveryExtraByteIsRefused) {
@@ -185,6 +189,13 @@ TEST(ProtocolTest, AKeyThatComesTwiceIsRefused) {
 TEST(ProtocolTest, ATooLargeFieldCarriesNoBytes) {
   Published message = Empty(1);
   message.fields.push_back({"k", true, SecretBuffer::CopyOf("x")});
+  EXPECT_FALSE(Published::Decode(message.Encode().Expose()).ok());
+}
+
+TEST(ProtocolTest, AFieldWithoutBytesIsNoJson) {
+  Published message = Empty(1);
+  message.fields.push_back(MakeField("k", ""));
+  message.fields.back().json = true;
   EXPECT_FALSE(Published::Decode(message.Encode().Expose()).ok());
 }
 

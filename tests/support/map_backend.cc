@@ -71,6 +71,7 @@ Result<SecretVersion> MapBackend::ReadNow(const std::string& secret) {
     protocol::Field field;
     field.key = key;
     field.value = SecretBuffer::CopyOf(value);
+    field.json = json_keys_.contains(key);
     version.fields.push_back(std::move(field));
   }
   return version;

@@ -33,6 +33,9 @@ class MapBackend : public Backend {
   uint64_t answered_reads() const { return answered_reads_; }  // with a version
   uint64_t lists() const { return lists_; }
 
+  // Values of keys of this name are JSON text from now on.
+  void SetJson(const std::string& key) { json_keys_.insert(key); }
+
   void TellHealth(protocol::HealthState state) { events_.on_health(state, ""); }
 
   void SetEvents(Events events) override { events_ = std::move(events); }
@@ -56,6 +59,7 @@ class MapBackend : public Backend {
   Events events_;
   std::map<std::string, Secret> secrets_;  // removed ones stay, without keys, so that versions go on
   uint64_t generation_ = 0;
+  std::set<std::string> json_keys_;
   bool pushes_ = true;
   Duration delay_{};
   std::optional<ErrorKind> outage_;
