@@ -38,16 +38,16 @@ struct IdentityReport {
   bool logged_in = false;
   BootTime token_ends = kNever;
   bool renewable = false;
-  std::string problem;  // the last failure of a login or renewal, with what to do; "" when it is well
+  std::string problem = {};  // the last failure of a login or renewal, with what to do; "" when it is well
   uint64_t logins = 0;
 };
 struct LeaseReport {
   std::string secret;       // the protocol's path
-  BootTime minted_at;
+  BootTime minted_at{};
   BootTime ends = kNever;
   bool renewable = false;
-  bool current = true;      // else superseded, and left to those who hold it
-  std::string problem;
+  bool current = true;       // else superseded, and left to those who hold it
+  std::string problem = {};
 };
 struct MachineReport {
   std::vector<IdentityReport> identities;
@@ -75,6 +75,8 @@ class LeaseMachine : public Backend {
   void SetEvents(Events events) override;
   void List(const std::string& directory, ListReply done) override;
   void Read(const std::string& secret, ReadReply done) override;
+  void Forget(const std::string& secret) override;
+  void TellAgain() override;
   bool PushesChanges() const override { return false; }
   uint64_t Generation() const override { return 0; }
   Result<std::vector<std::string>> ChangedSince(uint64_t generation) const override;

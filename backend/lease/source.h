@@ -33,7 +33,7 @@ struct Failure {
   Error error;  // kind as S25 has it: kUnreachable, kRemote, kDenied, kNotFound, kRevoked, kLoginRefused, kTooLarge, …
   Cause cause = Cause::kOutage;
   bool in_doubt = false;  // it was sent, and may have had its effect: a lease or token that nobody knows
-  std::optional<Duration> retry_after;  // the server asked for it
+  std::optional<Duration> retry_after = std::nullopt;  // the server asked for it
 };
 
 template <class T>

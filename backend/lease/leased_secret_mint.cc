@@ -1,0 +1,187 @@
+#include <algorithm>
+#include <utility>
+
+#include "backend/lease/leased_secret.h"
+#include "backend/lease/schedule.h"
+#include "fs/base/strings.h"
+
+namespace leasefs::lease {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::seconds;
+
+// A reader's own deadline is five seconds unless it says otherwise (S25).
+constexpr Duration kMostWaitForMint = seconds(5);
+
+}  // namespace
+
+// S15: what readers and failures cause.
+BootTime LeasedSecret::AskedMintAllowedAt() const {
+  if (record_.last_asked_mint == BootTime{}) return {};
+  return Later(record_.last_asked_mint, std::max(origin_.tree->mint_interval, Backoff::kFloor));
+}
+
+void LeasedSecret::MintForReaders() {
+  BootTime now = context_.Now();
+  if (now < record_.mint_not_before) {
+    if (!mint_failure_)
+      return FailAll(Error(ErrorKind::kUnreachable, "it could not be minted a moment ago, and is not tried yet"));
+    bool outage = mint_failure_->cause == Cause::kOutage;
+    if (!lost_ || !outage) return FailAll(mint_failure_->error);
+    return FailAll(Error(lost_->kind(), StrCat(lost_->message(), ", and could not be replaced: ",
+                                               mint_failure_->error.message())));
+  }
+  BootTime allowed = std::max(AskedMintAllowedAt(), Later(record_.last_mint, Backoff::kFloor));
+  if (now >= allowed) return Mint(Why::kAsked);
+  if (allowed - now > kMostWaitForMint) {
+    std::string why = StrCat("it was minted a moment ago, and is again in ",
+                             duration_cast<seconds>(allowed - now).count() + 1, " s at the earliest (mint_interval)");
+    return FailAll(lost_ ? Error(lost_->kind(), StrCat(lost_->message(), "; ", why))
+                         : Error(ErrorKind::kUnreachable, std::move(why)));
+  }
+  if (mint_timer_ != Loop::kNoTimer) return;
+  mint_timer_ = context_.loop.At(allowed, lifetime_.Guard([this] {
+    mint_timer_ = Loop::kNoTimer;
+    ServeOrMint();
+  }));
+}
+
+void LeasedSecret::Mint(Why why) {
+  if (context_.stopping || abandoned_)
+    return FailAll(Error(ErrorKind::kUnreachable, "nothing is minted any more: the backend is being stopped"));
+  minting_ = true;
+  minting_why_ = why;
+  mint_sequence_ = 0;
+  origin_.session->Ask<Grant>(
+      {.lease = true, .left = min_ttl()},
+      lifetime_.Guard([this](const Session::Key& key, Reply<Grant> reply) { Send(key, std::move(reply)); }),
+      lifetime_.Guard([this, question = record_.question](Answer<Grant> answer) {
+        OnMinted(question, std::move(answer));
+      }));
+}
+
+// A mint that a crash leaves without an answer is known by its intent: what it made, nobody has the id of.
+void LeasedSecret::Send(const Session::Key& key, Reply<Grant> reply) {
+  if (!key.can_hold_leases) {
+    return reply(Failure{Error(ErrorKind::kDenied, "the login's tokens cannot hold leases: give it another token type"),
+                         Cause::kRefused});
+  }
+  mint_sequence_ = ++context_.counters.sequence;
+  mint_sent_at_ = context_.Now();
+  mint_key_ = key;
+  MintIntent intent{mint_sequence_, mint_sent_at_, minting_why_ == Why::kAsked};
+  if (!context_.RecordCounters() || !context_.Record("mint/" + name_, Encode(intent))) {
+    return reply(Failure{Error(ErrorKind::kNoMemory, "there is no room to remember a lease: nothing is minted"),
+                         Cause::kRefused});
+  }
+  context_.source.Get(*origin_.tree, origin_.below, *key.value,
+                      [reply = std::move(reply), tree = origin_.tree, value = key.value](Answer<Grant> answer) {
+                        reply(std::move(answer));
+                      });
+}
+
+void LeasedSecret::OnMinted(const std::string& question, Answer<Grant> answer) {
+  minting_ = false;
+  auto* failure = std::get_if<Failure>(&answer);
+  bool sent = mint_sequence_ != 0;
+  if (sent && (failure == nullptr || failure->in_doubt)) {
+    ++(failure == nullptr ? context_.counters.mints : context_.counters.orphans);
+    record_.last_mint = mint_sent_at_;
+    if (minting_why_ == Why::kAsked) record_.last_asked_mint = mint_sent_at_;
+  }
+  if (sent) record_.settled = mint_sequence_;
+  if (failure == nullptr) {
+    OnGranted(question, std::move(std::get<Grant>(answer)));
+  } else {
+    MintFailed(*failure);
+  }
+  if (sent && !minting_) {
+    context_.RecordCounters();
+    context_.Forget("mint/" + name_);
+  }
+  FinishRevokeAll();
+  Plan();
+}
+
+void LeasedSecret::OnGranted(const std::string& question, Grant grant) {
+  Lease lease;
+  lease.sequence = mint_sequence_;
+  lease.id = std::move(grant.lease_id);
+  lease.identity = origin_.tree->identity;
+  lease.generation = mint_key_.generation;
+  lease.minted_at = lease.granted_at = grant.asked_at;
+  lease.life = lease.longest_life = grant.life;
+  lease.ends = grant.ends;
+  lease.renewable = grant.renewable && !lease.id.empty() && grant.life > Duration::zero();
+  if (revoke_everything_ || (!record_.in_use && RevokesOnForget())) {
+    lease.revoke = true;
+    LeaveToItsEnd(std::move(lease));
+    Save();
+    RevokeDue();
+    return FailAll(Error(ErrorKind::kRevoked, "it was given back before it came"));
+  }
+  if (question != record_.question || abandoned_) {
+    LeaveToItsEnd(std::move(lease));
+    Save();
+    return ServeOrMint();
+  }
+  Adopt(std::move(lease), std::move(grant.fields));
+}
+
+void LeasedSecret::Adopt(Lease lease, std::vector<protocol::Field> fields) {
+  if (std::optional<Failure> unfit = UnfitForUse(lease)) {
+    LeaveToItsEnd(std::move(lease));
+    return MintFailed(*unfit);
+  }
+  if (record_.current && !record_.current->computed() && EndOf(lease) <= EndOf(record_.current->lease)) {
+    no_overlap_ = lease.id.empty();
+    LeaveToItsEnd(std::move(lease));
+    record_.mint_not_before = context_.Now() + mint_backoff_.Next(context_.loop.random());
+    Save();
+    return ServeOrMint();
+  }
+  Supersede();
+  record_.current = MintedVersion{std::move(lease), std::move(fields)};
+  record_.keys.clear();
+  for (const protocol::Field& field : record_.current->fields) record_.keys.push_back(field.key);
+  record_.mint_not_before = {};
+  mint_backoff_.Reset();
+  renew_backoff_.Reset();
+  renew_not_before_ = {};
+  mint_failure_.reset();
+  lost_.reset();
+  problem_.clear();
+  spread_ = context_.loop.random().Below(1024);
+  SetDues();
+  Save();
+  if (!waiting_.empty()) return AnswerAll();
+  told_ = FreshnessNow();
+  if (context_.events.on_published) context_.events.on_published(name_, CurrentVersion());
+}
+
+// S19: a lease that is shorter than min_ttl from the start is not handed out. It would break what the tree promises;
+// the operator is told which of the two numbers to change.
+std::optional<Failure> LeasedSecret::UnfitForUse(const Lease& lease) const {
+  BootTime end = EndOf(lease);
+  BootTime now = context_.Now();
+  if (end > now && (end == kNever || end - now >= min_ttl())) return std::nullopt;
+  std::string why =
+      end <= now ? std::string("it had ended when it came")
+                 : StrCat("the server gives it for ", duration_cast<seconds>(end - now).count(),
+                          " s, and min_ttl of its tree is ", duration_cast<seconds>(min_ttl()).count(),
+                          " s: lower min_ttl, or have the role or the login last longer");
+  return Failure{Error(ErrorKind::kExpired, std::move(why)), Cause::kRefused};
+}
+
+// The version that is held stays until its end, whatever the server says (S14).
+void LeasedSecret::MintFailed(const Failure& failure) {
+  record_.mint_not_before = context_.Now() + mint_backoff_.Next(context_.loop.random(), failure.retry_after);
+  mint_failure_ = failure;
+  problem_ = failure.error.message();
+  if (failure.cause != Cause::kOutage && record_.current && record_.current->computed()) record_.current.reset();
+  Save();
+  MintForReaders();  // says why to those who wait
+}
+
+}  // namespace leasefs::lease

@@ -1,0 +1,253 @@
+#include "backend/lease/machine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "backend/lease/machine_impl.h"
+#include "fs/base/strings.h"
+
+namespace leasefs::lease {
+namespace {
+
+constexpr Duration kSweepAfter = std::chrono::minutes(1);
+
+Error NoSuchTree() {
+  return Error(ErrorKind::kNotFound, "no tree of this backend is there");
+}
+
+}  // namespace
+
+LeaseMachine::Impl::Impl(Loop& loop, Source& source, SurvivingRecords& records)
+    : context{.loop = loop, .source = source, .records = records}, static_places(context) {
+  context.session_of = [this](const std::string& identity) {
+    auto found = sessions.find(identity);
+    return found == sessions.end() ? nullptr : found->second.get();
+  };
+}
+
+std::optional<LeaseMachine::Impl::Where> LeaseMachine::Impl::Resolve(const std::string& path) const {
+  for (const auto& tree : trees) {
+    const std::string& name = tree->name;
+    if (path.compare(0, name.size(), name) != 0) continue;
+    if (path.size() == name.size()) return Where{tree, "", false};
+    if (!name.empty() && path[name.size()] != '/') continue;
+    std::string below = path.substr(name.empty() ? 0 : name.size() + 1);
+    if (tree->scope != Scope::kShared) return Where{tree, "", true};
+    return Where{tree, std::move(below), false};
+  }
+  return std::nullopt;
+}
+
+Listing LeaseMachine::Impl::NamesAbove(const std::string& directory) const {
+  Listing listing;
+  std::set<std::string> names;
+  std::string prefix = directory.empty() ? "" : directory + "/";
+  for (const auto& tree : trees) {
+    if (tree->name.size() <= prefix.size() || tree->name.compare(0, prefix.size(), prefix) != 0) continue;
+    names.insert(tree->name.substr(prefix.size(), tree->name.find('/', prefix.size()) - prefix.size()));
+  }
+  for (const std::string& name : names) listing.entries.push_back({protocol::EntryKind::kFolder, name});
+  return listing;
+}
+
+Error LeaseMachine::Impl::Failed(const std::string& name, const Failure& failure) {
+  if (failure.cause == Cause::kOutage) {
+    Known& place = known[name];
+    place.not_before = context.Now() + std::max(Backoff::kFloor, std::min(failure.retry_after.value_or(Duration::zero()),
+                                                                         Backoff::kMostAskedFor));
+    place.failure = failure.error;
+  }
+  return failure.error;
+}
+
+// Asked of the source once; what was found out is kept until the settings change or the place is gone.
+void LeaseMachine::Impl::FindPlace(const std::string& name, const Where& where,
+                                   std::function<void(Result<Place>)> then) {
+  Known& place = known[name];
+  if (place.failure && context.Now() < place.not_before) return then(*place.failure);
+  if (place.place) return then(*place.place);
+  SessionOf(where.tree->identity)
+      .Ask<Place>(
+          {}, lifetime.Guard([this, where](const Session::Key& key, Reply<Place> reply) {
+            context.source.Find(*where.tree, where.below, *key.value,
+                                [reply = std::move(reply), tree = where.tree, value = key.value](Answer<Place> answer) {
+                                  reply(std::move(answer));
+                                });
+          }),
+          lifetime.Guard([this, name, tree = where.tree, then = std::move(then)](Answer<Place> answer) {
+            if (auto* failure = std::get_if<Failure>(&answer)) return then(Failed(name, *failure));
+            Place& found = std::get<Place>(answer);
+            auto now = Resolve(name);
+            if (now && now->tree == tree) known[name].place = found;
+            then(std::move(found));
+          }));
+}
+
+void LeaseMachine::Impl::List(const std::string& directory, ListReply done) {
+  std::optional<Where> where = Resolve(directory);
+  if (!where) {
+    Listing above = NamesAbove(directory);
+    if (above.entries.empty() && !directory.empty()) return done(NoSuchTree());
+    return done(std::move(above));
+  }
+  std::string name = where->instance ? where->tree->name : directory;
+  auto held = minted.find(directory);
+  if (held != minted.end() && !held->second->keys().empty()) return ListPlace(directory, *where, {Nature::kMinted, {}}, done);
+  FindPlace(name, *where, lifetime.Guard([this, directory, where = *where, done](Result<Place> place) {
+    if (!place.ok()) return done(std::move(place).error());
+    if (place->nature == Nature::kStatic) return ListStatic(where, done);
+    ListPlace(directory, where, *place, done);
+  }));
+}
+
+// S6: the names that are known. Nothing is minted for them.
+void LeaseMachine::Impl::ListPlace(const std::string& name, const Where& where, const Place& place, ListReply done) {
+  auto held = minted.find(name);
+  std::vector<std::string> keys = held == minted.end() ? std::vector<std::string>{} : held->second->keys();
+  if (keys.empty()) keys = where.tree->keys;
+  if (keys.empty()) keys = place.keys;
+  Listing listing;
+  listing.minted = true;
+  for (std::string& key : keys) listing.entries.push_back({protocol::EntryKind::kKey, std::move(key)});
+  done(std::move(listing));
+}
+
+void LeaseMachine::Impl::ListStatic(const Where& where, ListReply done) {
+  using Entries = std::vector<protocol::Entry>;
+  SessionOf(where.tree->identity)
+      .Ask<Entries>(
+          {}, lifetime.Guard([this, where](const Session::Key& key, Reply<Entries> reply) {
+            context.source.List(*where.tree, where.below, *key.value,
+                                [reply = std::move(reply), tree = where.tree, value = key.value](Answer<Entries> answer) {
+                                  reply(std::move(answer));
+                                });
+          }),
+          [done = std::move(done)](Answer<Entries> answer) {
+            if (auto* failure = std::get_if<Failure>(&answer)) return done(failure->error);
+            Listing listing;
+            listing.entries = std::move(std::get<Entries>(answer));
+            done(std::move(listing));
+          });
+}
+
+LeasedSecret& LeaseMachine::Impl::MintedAt(const std::string& secret, const Where& where) {
+  LeasedSecret::Origin origin{where.tree, where.below, &SessionOf(where.tree->identity)};
+  std::unique_ptr<LeasedSecret>& held = minted[secret];
+  if (!held) {
+    held = std::make_unique<LeasedSecret>(context, secret, std::move(origin));
+  } else if (held->abandoned()) {
+    held->SetOrigin(std::move(origin));
+  }
+  return *held;
+}
+
+void LeaseMachine::Impl::Read(const std::string& secret, ReadReply done) {
+  std::optional<Where> where = Resolve(secret);
+  if (!where) return done(NoSuchTree());
+  auto held = minted.find(secret);
+  if (held != minted.end() && !held->second->abandoned()) return held->second->Read(std::move(done));
+  if (where->tree->scope != Scope::kShared && !where->instance)
+    return done(Error(ErrorKind::kNotFound, "each holder has a credential of its own here (lease_scope)"));
+  std::string name = where->instance ? where->tree->name : secret;
+  FindPlace(name, *where, lifetime.Guard([this, secret, name, where = *where, done](Result<Place> place) {
+    if (!place.ok()) return done(std::move(place).error());
+    if (place->nature == Nature::kStatic) return ReadStatic(secret, where, done);
+    auto now = Resolve(secret);
+    if (!now || now->tree != where.tree)
+      return done(Error(ErrorKind::kUnreachable, "the settings of its tree have just changed"));
+    MintedAt(secret, where).Read(done);
+  }));
+}
+
+void LeaseMachine::Impl::ReadStatic(const std::string& name, const Where& where, ReadReply done) {
+  SessionOf(where.tree->identity)
+      .Ask<Grant>(
+          {}, lifetime.Guard([this, where](const Session::Key& key, Reply<Grant> reply) {
+            context.source.Get(*where.tree, where.below, *key.value,
+                               [reply = std::move(reply), tree = where.tree, value = key.value](Answer<Grant> answer) {
+                                 reply(std::move(answer));
+                               });
+          }),
+          lifetime.Guard([this, name, tree = where.tree, done](Answer<Grant> answer) {
+            auto* failure = std::get_if<Failure>(&answer);
+            if (failure == nullptr) return done(static_places.Take(name, *tree, std::move(std::get<Grant>(answer))));
+            if (failure->cause != Cause::kOutage) known.erase(name);  // it may be something else when it is there again
+            done(Failed(name, *failure));
+          }));
+}
+
+void LeaseMachine::Impl::Forget(const std::string& secret) {
+  auto held = minted.find(secret);
+  if (held == minted.end()) return;
+  held->second->Forget();
+  SweepSoon();
+}
+
+void LeaseMachine::Impl::TellAgain() {
+  for (auto& [name, secret] : minted) secret->TellAgain();
+}
+
+// Instances come and go: what is left of one that was given back is not kept.
+void LeaseMachine::Impl::SweepSoon() {
+  if (sweep_timer != Loop::kNoTimer) return;
+  sweep_timer = context.loop.After(kSweepAfter, lifetime.Guard([this] {
+    sweep_timer = Loop::kNoTimer;
+    bool more = false;
+    for (auto next = minted.begin(); next != minted.end();) {
+      auto here = next++;
+      bool instance = here->second->origin().tree->scope != Scope::kShared;
+      if (instance && here->second->Disposable()) {
+        context.Forget("secret/" + here->first);
+        minted.erase(here);
+      } else {
+        more |= instance;
+      }
+    }
+    if (more) SweepSoon();
+  }));
+}
+
+LeaseMachine::LeaseMachine(Loop& loop, Source& source, SurvivingRecords& records, MachineOptions options)
+    : impl_(std::make_unique<Impl>(loop, source, records)) {
+  impl_->SetOptions(std::move(options));
+}
+
+LeaseMachine::~LeaseMachine() = default;
+
+void LeaseMachine::SetOptions(MachineOptions options) {
+  impl_->SetOptions(std::move(options));
+}
+
+void LeaseMachine::Stop(bool revoke, Duration timeout, std::function<void()> done) {
+  impl_->Stop(revoke, timeout, std::move(done));
+}
+
+MachineReport LeaseMachine::Report() const {
+  return impl_->Report();
+}
+
+void LeaseMachine::SetEvents(Events events) {
+  impl_->context.events = std::move(events);
+}
+
+void LeaseMachine::List(const std::string& directory, ListReply done) {
+  impl_->List(directory, std::move(done));
+}
+
+void LeaseMachine::Read(const std::string& secret, ReadReply done) {
+  impl_->Read(secret, std::move(done));
+}
+
+void LeaseMachine::Forget(const std::string& secret) {
+  impl_->Forget(secret);
+}
+
+void LeaseMachine::TellAgain() {
+  impl_->TellAgain();
+}
+
+Result<std::vector<std::string>> LeaseMachine::ChangedSince(uint64_t /*generation*/) const {
+  return Error(ErrorKind::kNotFound, "what changed on the server is not known");
+}
+
+}  // namespace leasefs::lease

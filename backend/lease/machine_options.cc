@@ -1,0 +1,118 @@
+#include <algorithm>
+#include <utility>
+
+#include "backend/lease/machine_impl.h"
+#include "fs/base/strings.h"
+
+namespace leasefs::lease {
+namespace {
+
+constexpr std::string_view kSecret = "secret/";
+constexpr std::string_view kMint = "mint/";
+constexpr std::string_view kToken = "token/";
+
+bool Begins(const std::string& text, std::string_view with) {
+  return text.compare(0, with.size(), with) == 0;
+}
+
+}  // namespace
+
+Session& LeaseMachine::Impl::SessionOf(const std::string& identity) {
+  std::unique_ptr<Session>& session = sessions[identity];
+  if (!session) {
+    session = std::make_unique<Session>(context, identity, [this] { TokensChanged(); });
+    session->Load();
+  }
+  return *session;
+}
+
+void LeaseMachine::Impl::TokensChanged() {
+  for (auto& [name, secret] : minted) secret->TokensChanged();
+}
+
+void LeaseMachine::Impl::SetOptions(MachineOptions options) {
+  on_stop = options.on_stop;
+  trees.clear();
+  for (Tree& tree : options.trees) trees.push_back(std::make_shared<const Tree>(std::move(tree)));
+  known.clear();
+  options.identities.emplace_back();
+  for (const std::string& identity : options.identities) SessionOf(identity);
+  for (auto& [identity, session] : sessions) {
+    bool gone = std::find(options.identities.begin(), options.identities.end(), identity) == options.identities.end();
+    Duration reserve{};
+    for (const auto& tree : trees)
+      if (tree->identity == identity) reserve = std::max(reserve, tree->min_ttl);
+    session->SetRetired(gone);
+    session->SetReserve(reserve);
+    session->TryAtOnce();
+  }
+  if (!std::exchange(loaded, true)) return Load();
+  for (auto& [name, secret] : minted) {
+    std::optional<Where> where = Resolve(name);
+    if (!where || (where->tree->scope != Scope::kShared && !where->instance)) {
+      secret->Abandon();
+    } else if (!secret->abandoned()) {
+      secret->SetOrigin({where->tree, where->below, &SessionOf(where->tree->identity)});
+    }
+  }
+}
+
+void LeaseMachine::Impl::Load() {
+  context.source.OnCredentialChanged(lifetime.Guard([this](const std::string& identity) {
+    if (Session* session = context.session_of(identity)) session->CredentialChanged();
+  }));
+  if (Result<SecretBuffer> record = context.records.Get("counters"); record.ok()) {
+    if (Result<Counters> counters = DecodeCounters(*record); counters.ok()) context.counters = *counters;
+  }
+  std::vector<std::string> secrets;
+  std::vector<std::string> intents;
+  context.records.ForEach([&](const std::string& name) {
+    if (Begins(name, kToken)) SessionOf(name.substr(kToken.size()));
+    if (Begins(name, kSecret)) secrets.push_back(name.substr(kSecret.size()));
+    if (Begins(name, kMint)) intents.push_back(name.substr(kMint.size()));
+  });
+  for (const std::string& name : secrets) LoadSecret(name);
+  for (const std::string& name : intents) LoadIntent(name);
+  if (!intents.empty()) context.RecordCounters();
+}
+
+void LeaseMachine::Impl::LoadSecret(const std::string& name) {
+  Result<SecretBuffer> bytes = context.records.Get(std::string(kSecret) + name);
+  Result<SecretRecord> record = bytes.ok() ? DecodeSecret(*bytes) : Result<SecretRecord>(bytes.error());
+  if (!record.ok()) {
+    problems.push_back(StrCat("what was recorded of '", Printable(name), "' cannot be used: ", record.error().message()));
+    return context.Forget(std::string(kSecret) + name);
+  }
+  std::optional<Where> where = Resolve(name);
+  auto& secret = minted[name];
+  if (where) {
+    secret = std::make_unique<LeasedSecret>(
+        context, name, LeasedSecret::Origin{where->tree, where->below, &SessionOf(where->tree->identity)});
+    return secret->Load(std::move(*record));
+  }
+  // Its tree is not in the settings any more: what is held runs out.
+  auto none = std::make_shared<Tree>();
+  none->name = name;
+  secret = std::make_unique<LeasedSecret>(context, name, LeasedSecret::Origin{none, "", &SessionOf("")});
+  secret->Load(std::move(*record));
+  secret->Abandon();
+}
+
+// A predecessor sent it and did not live to see the answer: at most one more mint follows.
+void LeaseMachine::Impl::LoadIntent(const std::string& name) {
+  Result<SecretBuffer> bytes = context.records.Get(std::string(kMint) + name);
+  Result<MintIntent> intent = bytes.ok() ? DecodeIntent(*bytes) : Result<MintIntent>(bytes.error());
+  context.counters.sequence = std::max(context.counters.sequence, intent.ok() ? intent->sequence : 0);
+  std::optional<Where> where = Resolve(name);
+  bool orphan = intent.ok();
+  if (auto held = minted.find(name); held != minted.end()) {
+    orphan = orphan && held->second->TakeOrphan(*intent);
+  } else if (where && intent.ok()) {
+    MintedAt(name, *where).TakeOrphan(*intent);
+  }
+  if (orphan) ++context.counters.orphans;
+  context.RecordCounters();
+  context.Forget(std::string(kMint) + name);
+}
+
+}  // namespace leasefs::lease
