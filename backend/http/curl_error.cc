@@ -10,6 +10,7 @@ namespace leasefs::http {
 namespace {
 
 std::string Authorities(const TlsOptions& tls) {
+  if (tls.pem != nullptr && !tls.pem->authorities.empty()) return "the configured authorities (ca_file)";
   if (!tls.ca_file.empty()) return tls.ca_file;
   if (!tls.ca_directory.empty()) return tls.ca_directory;
   return "the system's authorities";
@@ -89,6 +90,7 @@ std::string ExplainTls(const CurlFailure& failure, const Address& address, const
     case CURLE_SSL_CACERT_BADFILE:
       return StrCat("no authorities can be read from ", Authorities(tls), ": PEM certificates are expected");
     case CURLE_SSL_CERTPROBLEM:
+      if (tls.pem != nullptr && !tls.pem->client_certificate.empty()) return "the client certificate cannot be used";
       return StrCat("the client certificate ", tls.client_certificate_file, " and its key ", tls.client_key_file,
                     " cannot be used: PEM that the backend's user can read and that belong together are expected");
     case CURLE_SSL_CONNECT_ERROR: {

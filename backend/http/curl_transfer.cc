@@ -36,6 +36,7 @@ CurlTransfer::CurlTransfer(const Attempt& attempt, const TransportOptions& optio
       request_(attempt.request),
       fresh_connection_(attempt.fresh_connection),
       options_(options),
+      pem_(options.tls.pem),
       sockets_(sockets),
       easy_(curl_easy_init()) {
   response_.address = address_.Text();
@@ -89,6 +90,29 @@ void CurlTransfer::SetTls() {
   if (!tls.client_certificate_file.empty()) {
     Set(CURLOPT_SSLCERT, tls.client_certificate_file.c_str());
     Set(CURLOPT_SSLKEY, tls.client_key_file.c_str());
+  }
+  if (pem_ != nullptr) SetPem();
+}
+
+// curl reads the bytes where they are, as long as the handle lives.
+void CurlTransfer::SetPem() {
+  const auto set = [&](CURLoption option, const SecretBuffer& text) {
+    curl_blob blob = {.data = const_cast<std::byte*>(text.Expose().data()),  // it does not write to it
+                      .len = text.size(),
+                      .flags = CURL_BLOB_NOCOPY};
+    Set(option, &blob);
+  };
+  if (!pem_->authorities.empty()) {
+    // SECURITY: as above: no others count.
+    Set(CURLOPT_CAINFO, nullptr);
+    Set(CURLOPT_CAPATH, nullptr);
+    set(CURLOPT_CAINFO_BLOB, pem_->authorities);
+  }
+  if (!pem_->client_certificate.empty()) {
+    Set(CURLOPT_SSLCERT, nullptr);
+    Set(CURLOPT_SSLKEY, nullptr);
+    set(CURLOPT_SSLCERT_BLOB, pem_->client_certificate);
+    set(CURLOPT_SSLKEY_BLOB, pem_->client_key);
   }
 }
 
@@ -249,10 +273,10 @@ Outcome CurlTransfer::Conclude(CURLcode code, BootTime now) {
 }
 
 Outcome CurlTransfer::Failure(CURLcode code) {
-  const bool sent = Info(CURLINFO_REQUEST_SIZE) > 0;
-  if (refusal_) return {.response = *std::move(refusal_), .sent = sent};
+  const bool was_sent = sent();
+  if (refusal_) return {.response = *std::move(refusal_), .sent = was_sent};
   // A line that never ends fills curl's own buffer first.
-  if (sent && code == CURLE_OUT_OF_MEMORY) {
+  if (was_sent && code == CURLE_OUT_OF_MEMORY) {
     Refuse(ErrorKind::kTooLarge, "a line of the answer's headers is too long: is this the right server?");
     return {.response = *std::move(refusal_), .sent = true};
   }
@@ -263,7 +287,7 @@ Outcome CurlTransfer::Failure(CURLcode code) {
   const CurlFailure failure = {
       .code = code, .verify_result = Info(CURLINFO_SSL_VERIFYRESULT), .details = details_.data()};
   return {.response = ExplainFailure(failure, address_, options_),
-          .sent = sent,
+          .sent = was_sent,
           .stale_connection = stale,
           .address_failed = !stale};
 }

@@ -27,6 +27,7 @@ class CurlTransfer {
   // Sets the handle up. kInternal: curl has no memory, or lacks an option that safety rests on.
   Status Prepare();
   CURL* handle() const { return easy_.get(); }
+  bool sent() const { return Info(CURLINFO_REQUEST_SIZE) > 0; }  // or part of it
   // After curl is done with the handle. Once.
   Outcome Conclude(CURLcode code, BootTime now);
 
@@ -41,6 +42,7 @@ class CurlTransfer {
   }
   void SetTarget();
   void SetTls();
+  void SetPem();
   void SetBehaviour();
   void SetMethod();
   void SetHeaders();
@@ -59,6 +61,7 @@ class CurlTransfer {
   const std::shared_ptr<const Request> request_;
   const bool fresh_connection_;
   const TransportOptions& options_;
+  const std::shared_ptr<const TlsPem> pem_;
   CurlSockets& sockets_;
 
   // curl copies none of these.

@@ -59,12 +59,14 @@ Transport::CallId CurlTransport::Start(const Attempt& attempt, Callback done) {
   return id;
 }
 
-void CurlTransport::Abort(CallId id) {
+bool CurlTransport::Abort(CallId id) {
   const auto call = calls_.extract(id);
-  if (call.empty() || call.mapped().transfer == nullptr) return;
+  if (call.empty() || call.mapped().transfer == nullptr) return false;
+  const bool sent = call.mapped().transfer->sent();
   CURL* handle = call.mapped().transfer->handle();
   by_handle_.erase(handle);
   curl_multi_remove_handle(multi_.get(), handle);
+  return sent;
 }
 
 int CurlTransport::OnSocket(CURL* /*easy*/, curl_socket_t fd, int what, void* self, void* /*per_socket*/) noexcept {

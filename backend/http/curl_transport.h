@@ -24,7 +24,8 @@ class CurlTransport final : public Transport {
   ~CurlTransport() override;
 
   CallId Start(const Attempt& attempt, Callback done) override;
-  void Abort(CallId id) override;
+  bool Abort(CallId id) override;
+  void UsePem(std::shared_ptr<const TlsPem> pem) override { options_.tls.pem = std::move(pem); }
 
  private:
   struct Call {
@@ -46,7 +47,7 @@ class CurlTransport final : public Transport {
   void Act(curl_socket_t fd, int ready);
   void DeliverFinished();
 
-  const TransportOptions options_;
+  TransportOptions options_;  // constant but for tls.pem
   FdLoop& loop_;
   CurlSockets sockets_;
   std::set<curl_socket_t> watched_;  // before multi_, whose end unwatches

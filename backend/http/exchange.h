@@ -24,6 +24,7 @@ struct HttpClient::Exchange {
   std::string path;
   bool redirected = false;
   bool retried_fresh = false;
+  bool in_doubt = false;  // an attempt was sent and got no answer
 
   Loop::TimerId wait_timer = Loop::kNoTimer;  // for Retry-After
   int waits = 0;

@@ -80,6 +80,12 @@ void HttpClient::Avoid(std::string_view address) {
   if (servers_[preferred_].address.Text() == address) preferred_ = (preferred_ + 1) % servers_.size();
 }
 
+Status HttpClient::UsePem(std::shared_ptr<const TlsPem> pem) {
+  if (pem != nullptr) LEASEFS_RETURN_IF_ERROR(CheckPem(*pem));
+  transport_->UsePem(std::move(pem));
+  return Ok();
+}
+
 std::vector<AddressReport> HttpClient::Addresses() const {
   std::vector<AddressReport> reports;
   for (size_t i = 0; i < servers_.size(); ++i) {
@@ -140,7 +146,8 @@ void HttpClient::Finish(RequestId id, Result<Response> result) {
   loop_.Cancel(exchange->deadline_timer);
   loop_.Cancel(exchange->wait_timer);
   Pump();
-  exchange->done(std::move(result));
+  const bool in_doubt = !result.ok() && exchange->in_doubt;
+  exchange->done(std::move(result), in_doubt);
 }
 
 void HttpClient::OnDeadline(RequestId id) {
@@ -152,7 +159,7 @@ void HttpClient::OnDeadline(RequestId id) {
                              : Error(ErrorKind::kUnreachable,
                                      "the deadline passed before the request could be sent: too many wait"));
   }
-  transport_->Abort(exchange.call);
+  exchange.in_doubt |= transport_->Abort(exchange.call);
   --in_flight_;
   Server& server = servers_[exchange.server];
   server.health.Abandoned(exchange.era);

@@ -42,8 +42,8 @@ class HttpClient {
   using RequestId = uint64_t;  // never 0, never used again
   // The error's kind: kUnreachable (no answer by the deadline, or none to be expected), kRemote (TLS, a redirect that
   // is not followed, not HTTP), kTooLarge, kInvalid (the request cannot be sent), kInternal. Its message names hosts
-  // and what to do, never a header's value or a body.
-  using Callback = std::function<void(Result<Response>)>;
+  // and what to do, never a header's value or a body. `in_doubt`, of an error: it was sent and may have had its effect.
+  using Callback = std::function<void(Result<Response> result, bool in_doubt)>;
 
   // The real one. `loop` must outlive the client. kInvalid from CheckOptions, which reads files; kInternal.
   static Result<std::unique_ptr<HttpClient>> Create(const Options& options, FdLoop& loop);
@@ -60,6 +60,9 @@ class HttpClient {
 
   // Another address than this is preferred from now on, if there is one: for answers that say so (sealed, standby).
   void Avoid(std::string_view address);
+
+  // A renewed certificate, for connections from now on. kInvalid from CheckPem: nothing has changed.
+  Status UsePem(std::shared_ptr<const TlsPem> pem);
 
   std::vector<AddressReport> Addresses() const;
   size_t in_flight() const { return in_flight_; }

@@ -88,6 +88,7 @@ bool HttpClient::WaitAsAsked(RequestId id, Exchange& exchange, const Response& r
 void HttpClient::OnFailure(RequestId id, Exchange& exchange, Outcome outcome) {
   Server& server = servers_[exchange.server];
   Error error = std::move(outcome.response).error();
+  exchange.in_doubt |= outcome.sent;
   if (outcome.address_failed) {
     server.health.Failed(exchange.era, loop_.Now(), loop_.random());
     server.last_error = error;

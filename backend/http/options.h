@@ -1,15 +1,24 @@
 // What an HttpClient is told. Constant once the client is made.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "backend/http/address.h"
 #include "backend/http/address_health.h"
 #include "fs/base/result.h"
+#include "fs/base/secret_buffer.h"
 #include "fs/base/time.h"
 
 namespace leasefs::http {
+
+// What the files of TlsOptions hold, for a process that may not open them. PEM; constant once it is shared.
+struct TlsPem {
+  SecretBuffer authorities;         // empty: as ca_file and ca_directory say
+  SecretBuffer client_certificate;  // and those that lead to its authority; empty: as the files say
+  SecretBuffer client_key;          // not encrypted
+};
 
 struct TlsOptions {
   // PEM. At most one of the two; with neither, the system's authorities count. With one, only those in it.
@@ -17,8 +26,9 @@ struct TlsOptions {
   std::string ca_directory;  // hashed names, as `openssl rehash` makes them
   // PEM, both or none; read again for each new connection, so that a renewed certificate needs no restart.
   std::string client_certificate_file;
-  std::string client_key_file;  // not encrypted
-  std::string server_name;      // asked for (SNI) and verified in place of the host of the address, if not empty
+  std::string client_key_file;        // not encrypted
+  std::shared_ptr<const TlsPem> pem;  // comes before the files; see also HttpClient::UsePem
+  std::string server_name;            // asked for (SNI) and verified in place of the host of the address, if not empty
 };
 
 struct TransportOptions {
@@ -48,5 +58,7 @@ struct Options {
 // kInvalid, in words, for what cannot work: no or equal addresses, a file that cannot be read, half a client
 // certificate, an authority file without a certificate. Reads the files named; blocks on them.
 Status CheckOptions(const Options& options);
+// kInvalid: no certificate in it, half a client certificate, or a key that does not belong to it.
+Status CheckPem(const TlsPem& pem);
 
 }  // namespace leasefs::http

@@ -34,4 +34,9 @@ std::optional<Duration> ParseRetryAfter(std::string_view value, std::string_view
   return cut(*until - from.value_or(std::chrono::duration_cast<seconds>(now.time_since_epoch())));
 }
 
+std::optional<WallTime> ParseHttpDate(std::string_view value) {
+  const auto date = ParseDate(value);
+  return date ? std::optional(WallTime(*date)) : std::nullopt;
+}
+
 }  // namespace leasefs::http

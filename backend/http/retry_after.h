@@ -1,4 +1,4 @@
-// Retry-After (RFC 9110, section 10.2.3): how long a server asks us to wait.
+// Retry-After (RFC 9110, section 10.2.3): how long a server asks us to wait. And the date of an answer.
 #pragma once
 
 #include <optional>
@@ -12,5 +12,8 @@ namespace leasefs::http {
 // clocks need not agree, or from `now` where that is missing. 0 for what has passed, at most `cap`; nothing if it
 // cannot be read.
 std::optional<Duration> ParseRetryAfter(std::string_view value, std::string_view date, WallTime now, Duration cap);
+
+// An HTTP date (RFC 9110, section 5.6.7), in whole seconds.
+std::optional<WallTime> ParseHttpDate(std::string_view value);
 
 }  // namespace leasefs::http

@@ -9,6 +9,7 @@
 
 #include "backend/http/address.h"
 #include "backend/http/message.h"
+#include "backend/http/options.h"
 
 namespace leasefs::http {
 
@@ -39,7 +40,10 @@ class Transport {
   // On the loop's thread only. `done` runs once, on that thread, never within Start; not at all after Abort or the
   // destruction of the transport, either of which it may cause. There is no deadline: whoever starts a call ends it.
   virtual CallId Start(const Attempt& attempt, Callback done) = 0;
-  virtual void Abort(CallId call) = 0;  // unknown and finished are no error
+  // Unknown and finished are no error. True: the server may have the request.
+  virtual bool Abort(CallId call) = 0;
+  // For connections from now on, in place of TlsOptions::pem. It has been checked.
+  virtual void UsePem(std::shared_ptr<const TlsPem> pem) = 0;
 };
 
 }  // namespace leasefs::http

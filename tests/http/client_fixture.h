@@ -47,7 +47,7 @@ class ClientFixture : public testing::Test {
   }
   Result<Response> Ask(Request request) {
     std::optional<Result<Response>> result;
-    client_->Send(std::move(request), [&](Result<Response> got) {
+    client_->Send(std::move(request), [&](Result<Response> got, bool /*in_doubt*/) {
       result = std::move(got);
       loop_->Stop();
     });

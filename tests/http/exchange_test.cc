@@ -98,7 +98,7 @@ TEST_F(ExchangeTest, RequestsRunSideBySide) {
   const BootTime start = loop_->Now();
   int left = 8;
   for (int i = 0; i < 8; ++i) {
-    client_->Send(Get(), [&](const Result<Response>& response) {
+    client_->Send(Get(), [&](const Result<Response>& response, bool /*in_doubt*/) {
       EXPECT_TRUE(response.ok());
       if (--left == 0) loop_->Stop();
     });
@@ -216,7 +216,7 @@ TEST_F(ExchangeTest, NothingIsLeftWhenTheClientGoesWithRequestsOnTheirWay) {
   });
   ConnectTo(*server);
   for (int i = 0; i < 40; ++i) {
-    client_->Send(Get(), [](const Result<Response>&) { ADD_FAILURE() << "answered"; });
+    client_->Send(Get(), [](const Result<Response>&, bool /*in_doubt*/) { ADD_FAILURE() << "answered"; });
   }
   loop_->After(milliseconds(200), [this] {
     client_.reset();
@@ -230,16 +230,16 @@ TEST_F(ExchangeTest, ACallbackMaySendCancelAndDestroy) {
   ConnectTo(*server);
   int answered = 0;
   HttpClient::RequestId other = 0;
-  client_->Send(Get(), [&](const Result<Response>&) {
+  client_->Send(Get(), [&](const Result<Response>&, bool /*in_doubt*/) {
     ++answered;
     client_->Cancel(other);
-    client_->Send(Get(), [&](const Result<Response>&) {
+    client_->Send(Get(), [&](const Result<Response>&, bool /*in_doubt*/) {
       ++answered;
       client_.reset();
       loop_->Stop();
     });
   });
-  other = client_->Send(Get(), [&](const Result<Response>&) { ++answered; });
+  other = client_->Send(Get(), [&](const Result<Response>&, bool /*in_doubt*/) { ++answered; });
   loop_->Run();
   EXPECT_GE(answered, 2);
   EXPECT_EQ(client_, nullptr);

@@ -184,7 +184,7 @@ TEST_F(FailureTest, ManyFailingRequestsEndAndLeaveNothing) {
   for (int i = 0; i < 200; ++i) {
     Request request = Get("/v1/a", seconds(3));
     request.repeatable = i % 3 == 0;
-    client_->Send(std::move(request), [&](const Result<Response>& response) {
+    client_->Send(std::move(request), [&](const Result<Response>& response, bool /*in_doubt*/) {
       EXPECT_FALSE(response.ok());
       if (--left == 0) loop_->Stop();
     });

@@ -64,7 +64,7 @@ TEST_F(Http2Test, CanBeTurnedOff) {
 TEST_F(Http2Test, RequestsShareAConnection) {
   int left = 5;
   for (int i = 0; i < 5; ++i) {
-    client_->Send(Get("/large"), [&](const Result<Response>& response) {
+    client_->Send(Get("/large"), [&](const Result<Response>& response, bool /*in_doubt*/) {
       ASSERT_TRUE(response.ok()) << response.error().message();
       EXPECT_EQ(response->body.size(), 300'000U);
       if (--left == 0) loop_->Stop();
@@ -82,7 +82,7 @@ TEST_F(Http2Test, AConnectionThatTheServerEndsIsReplacedUnnoticed) {
 
 TEST_F(Http2Test, ADeadlineEndsOneRequestAndNoOther) {
   bool slow_ended = false;
-  client_->Send(Get("/slow", milliseconds(600)), [&](const Result<Response>& response) {
+  client_->Send(Get("/slow", milliseconds(600)), [&](const Result<Response>& response, bool /*in_doubt*/) {
     slow_ended = true;
     ASSERT_FALSE(response.ok());
     EXPECT_THAT(response.error().message(), HasSubstr("by the deadline"));

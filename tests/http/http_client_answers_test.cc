@@ -32,7 +32,7 @@ class HttpClientAnswersTest : public testing::Test {
     request.repeatable = repeatable;
     request.deadline = loop_.Now() + within;
     std::optional<Result<Response>> result;
-    client_->Send(std::move(request), [&](Result<Response> got) { result = std::move(got); });
+    client_->Send(std::move(request), [&](Result<Response> got, bool /*in_doubt*/) { result = std::move(got); });
     while (!result && loop_.Step()) {
     }
     if (!result) return Error(ErrorKind::kInternal, "nothing came");
@@ -145,7 +145,7 @@ TEST_F(HttpClientAnswersTest, WaitingHoldsNoPlaceAndTouchesNoOther) {
   for (int i = 0; i < 2; ++i) {
     Request request;
     request.path = "/v1/a";
-    client_->Send(std::move(request), [&order, i](const Result<Response>&) { order.push_back(i); });
+    client_->Send(std::move(request), [&order, i](const Result<Response>&, bool /*in_doubt*/) { order.push_back(i); });
   }
   loop_.RunFor(seconds(1));
   EXPECT_THAT(order, testing::ElementsAre(1));

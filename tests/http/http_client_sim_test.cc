@@ -69,7 +69,7 @@ class World {
     request.deadline = loop_.Now() + milliseconds(Below(8000));
     const Asked asked{request.deadline, request.repeatable};
     auto id = std::make_shared<HttpClient::RequestId>();
-    *id = client_->Send(std::move(request), [this, asked, id](const Result<Response>&) {
+    *id = client_->Send(std::move(request), [this, asked, id](const Result<Response>&, bool /*in_doubt*/) {
       EXPECT_LE(loop_.Now(), asked.deadline);
       EXPECT_EQ(open_.erase(*id), 1U) << "answered twice, or after it was cancelled";
     });

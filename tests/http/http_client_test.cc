@@ -44,7 +44,7 @@ class HttpClientTest : public testing::Test {
   // Runs until it is answered.
   Result<Response> Ask(Request request) {
     std::optional<Result<Response>> result;
-    client_->Send(std::move(request), [&](Result<Response> got) { result = std::move(got); });
+    client_->Send(std::move(request), [&](Result<Response> got, bool /*in_doubt*/) { result = std::move(got); });
     EXPECT_FALSE(result) << "within Send";
     while (!result && loop_.Step()) {
     }
@@ -142,7 +142,8 @@ TEST_F(HttpClientTest, TheBreakerOpensAndOneRequestTries) {
   record_.most_open = 0;
   int answered = 0;
   for (int i = 0; i < 10; ++i) {
-    client_->Send(Repeatable(minutes(2)), [&](const Result<Response>& response) { answered += response.ok() ? 1 : 0; });
+    client_->Send(Repeatable(minutes(2)),
+                  [&](const Result<Response>& response, bool /*in_doubt*/) { answered += response.ok() ? 1 : 0; });
   }
   const BootTime ready_at = client_->Addresses()[0].ready_at;
   loop_.RunUntil(ready_at + milliseconds(50));
@@ -158,7 +159,7 @@ TEST_F(HttpClientTest, AnHourOfOutageMakesFewAttempts) {
   Make({"https://a"}, [](const Attempt&) { return ScriptedTransport::Reply{Unreachable()}; });
   const BootTime end = loop_.Now() + std::chrono::hours(1);
   while (loop_.Now() < end) {
-    client_->Send(Repeatable(), [](const Result<Response>&) {});
+    client_->Send(Repeatable(), [](const Result<Response>&, bool /*in_doubt*/) {});
     loop_.RunFor(milliseconds(200));
   }
   EXPECT_LT(record_.attempts.size(), 400U);  // every 15 s on average
@@ -210,7 +211,7 @@ TEST_F(HttpClientTest, ASlowPathDoesNotCountAgainstAnAddressThatAnswersOthers) {
   Request slow = Repeatable(seconds(1));
   slow.path = "/v1/slow";
   std::optional<bool> ok;
-  client_->Send(std::move(slow), [&](const Result<Response>& response) { ok = response.ok(); });
+  client_->Send(std::move(slow), [&](const Result<Response>& response, bool /*in_doubt*/) { ok = response.ok(); });
   EXPECT_EQ(Ask(Repeatable())->status, 200);
   loop_.RunFor(seconds(2));
   EXPECT_EQ(ok, false);
@@ -223,7 +224,7 @@ TEST_F(HttpClientTest, NoMoreAreOnTheirWayThanAllowedAndTheOthersKeepTheirOrder)
   Make({"https://a"}, [](const Attempt&) { return ScriptedTransport::Reply{Answered(200), milliseconds(10)}; });
   std::vector<int> order;
   for (int i = 0; i < 20; ++i) {
-    client_->Send(Repeatable(), [&order, i](const Result<Response>&) { order.push_back(i); });
+    client_->Send(Repeatable(), [&order, i](const Result<Response>&, bool /*in_doubt*/) { order.push_back(i); });
   }
   EXPECT_EQ(client_->in_flight(), 3U);
   EXPECT_EQ(client_->waiting(), 17U);
@@ -239,7 +240,7 @@ TEST_F(HttpClientTest, TooManyWaitingRequestsAreRefused) {
   Make({"https://a"}, [](const Attempt&) { return ScriptedTransport::Reply{Answered(200), milliseconds(10)}; });
   int answered = 0;
   for (int i = 0; i < 3; ++i)
-    client_->Send(Repeatable(), [&](const Result<Response>& r) { answered += r.ok() ? 1 : 0; });
+    client_->Send(Repeatable(), [&](const Result<Response>& r, bool /*in_doubt*/) { answered += r.ok() ? 1 : 0; });
   EXPECT_THAT(Ask(Repeatable()).error().message(), HasSubstr("2 requests are waiting"));
   loop_.RunFor(seconds(1));
   EXPECT_EQ(answered, 3);
@@ -273,7 +274,7 @@ TEST_F(HttpClientTest, NothingIsSentAfterItsDeadline) {
 TEST_F(HttpClientTest, CancelledRequestsAreNotAnswered) {
   options_.max_in_flight = 1;
   Make({"https://a"}, [](const Attempt&) { return ScriptedTransport::Reply{Answered(200), milliseconds(10)}; });
-  const auto fail = [](const Result<Response>&) { ADD_FAILURE() << "cancelled"; };
+  const auto fail = [](const Result<Response>&, bool /*in_doubt*/) { ADD_FAILURE() << "cancelled"; };
   const auto first = client_->Send(Repeatable(), fail);
   const auto second = client_->Send(Repeatable(), fail);
   client_->Cancel(second);
@@ -288,7 +289,7 @@ TEST_F(HttpClientTest, CancelledRequestsAreNotAnswered) {
 TEST_F(HttpClientTest, ACallbackMayDestroyTheClient) {
   Make({"https://a"}, [](const Attempt&) { return ScriptedTransport::Reply{Answered(200)}; });
   for (int i = 0; i < 20; ++i) {
-    client_->Send(Repeatable(), [&, i](const Result<Response>&) {
+    client_->Send(Repeatable(), [&, i](const Result<Response>&, bool /*in_doubt*/) {
       EXPECT_EQ(i, 0);
       client_.reset();
     });
@@ -303,7 +304,7 @@ TEST_F(HttpClientTest, ACallbackMayDestroyTheClientAmongHopelessRequests) {
   Make({"https://a"}, [](const Attempt&) { return ScriptedTransport::Reply{Unreachable()}; });
   int answered = 0;
   for (int i = 0; i < 20; ++i) {
-    client_->Send(Repeatable(), [&](const Result<Response>&) {
+    client_->Send(Repeatable(), [&](const Result<Response>&, bool /*in_doubt*/) {
       ++answered;
       client_.reset();
     });

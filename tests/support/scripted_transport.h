@@ -33,6 +33,7 @@ class ScriptedTransport : public http::Transport {
     std::string url;
     http::Method method;
     std::string body;
+    std::map<std::string, std::string> headers;
     bool fresh_connection;
     BootTime at;
   };
@@ -49,6 +50,7 @@ class ScriptedTransport : public http::Transport {
     size_t open = 0;
     size_t most_open = 0;
     size_t aborted = 0;
+    std::shared_ptr<const http::TlsPem> pem;
   };
 
   ScriptedTransport(Loop& loop, Record& record, Script script)
@@ -61,6 +63,7 @@ class ScriptedTransport : public http::Transport {
     record_.attempts.push_back({.url = StrCat(attempt.address.Text(), attempt.path),
                                 .method = attempt.request->method,
                                 .body = std::string(attempt.request->body.ExposeText()),
+                                .headers = Headers(*attempt.request),
                                 .fresh_connection = attempt.fresh_connection,
                                 .at = loop_.Now()});
     record_.most_open = std::max(record_.most_open, ++record_.open);
@@ -74,15 +77,25 @@ class ScriptedTransport : public http::Transport {
     });
     return id;
   }
-  void Abort(CallId call) override {
+  bool Abort(CallId call) override {
     const auto known = calls_.extract(call);
-    if (known.empty()) return;
+    if (known.empty()) return false;
     loop_.Cancel(known.mapped());
     --record_.open;
     ++record_.aborted;
+    return true;
   }
+  void UsePem(std::shared_ptr<const http::TlsPem> pem) override { record_.pem = std::move(pem); }
 
  private:
+  static std::map<std::string, std::string> Headers(const http::Request& request) {
+    std::map<std::string, std::string> headers;
+    for (const http::RequestHeader& header : request.headers) {
+      headers.emplace(header.name, header.value.ExposeText());
+    }
+    return headers;
+  }
+
   Loop& loop_;
   Record& record_;
   const Script script_;
