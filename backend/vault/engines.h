@@ -1,0 +1,34 @@
+// What is known of the secrets engines: which of their paths make something new, how they are asked, and which keys
+// they give. Facts only; nothing is asked.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backend/lease/source.h"
+
+namespace leasefs::vault {
+
+// How an answer becomes a Grant, beyond its lease.
+enum class AnswerKind : uint8_t {
+  kPlain,
+  kRotating,     // `ttl` until the next rotation
+  kCertificate,  // ends with the certificate; chain, fullchain and bundle beside it
+  kSshCertificate,
+  kCode,  // a TOTP code
+  kRaw,   // text, not JSON
+};
+
+struct EngineFacts {
+  lease::Nature nature = lease::Nature::kMinted;
+  AnswerKind answer = AnswerKind::kPlain;
+  bool is_write = false;          // asked by POST
+  std::vector<std::string> keys;  // names before the first mint
+};
+
+// `type`: of the mount, "" if it is not known; `rest`: the path below it. What nobody knows is minted by GET: a reading
+// that may make something must not be caused by a look (S6).
+EngineFacts FactsOf(std::string_view type, std::string_view rest);
+
+}  // namespace leasefs::vault

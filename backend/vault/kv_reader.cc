@@ -1,0 +1,173 @@
+#include "backend/vault/kv_reader.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "backend/http/path_escape.h"
+#include "backend/vault/names.h"
+#include "backend/vault/server_time.h"
+#include "fs/base/strings.h"
+
+namespace leasefs::vault {
+namespace {
+
+using lease::Answer;
+using lease::Failure;
+using protocol::Entry;
+using protocol::EntryKind;
+
+Answer<lease::Grant> GrantOf(const KvPlace& place, const Subject& subject, VaultReply reply) {
+  lease::Grant grant;
+  grant.asked_at = reply.asked_at;
+  VaultAnswer& answer = reply.answer;
+  if (!place.location.versioned) {
+    if (!answer.data.present()) return Refused(subject, ErrorKind::kNotFound, "there is nothing");
+    grant.fields = std::move(answer.data).TakeFields();
+    return grant;
+  }
+  if (!answer.metadata.present()) {
+    return WrongAnswer(subject, "the answer is not one of KV version 2: is the tree's engine set right?");
+  }
+  if (!answer.values.present()) return Refused(subject, ErrorKind::kNotFound, "this version was deleted");
+  grant.number = static_cast<uint64_t>(std::max<int64_t>(answer.metadata.Integer("version").value_or(0), 0));
+  // delete_version_after: it may lie ahead.
+  if (const auto deleted = ParseRfc3339(answer.metadata.Text("deletion_time"))) {
+    grant.ends = BootTimeOf(*deleted, reply.asked_at, reply.server_time);
+  }
+  grant.fields = std::move(answer.values).TakeFields();
+  return grant;
+}
+
+bool IsNotFound(const Failure& failure) {
+  return failure.cause == lease::Cause::kRefused && failure.error.kind() == ErrorKind::kNotFound;
+}
+
+}  // namespace
+
+// What is known so far of a place that is being listed: both answers are needed.
+struct KvReader::Listing {
+  lease::Reply<std::vector<Entry>> done;
+  std::optional<Answer<std::vector<Entry>>> folders, keys;
+
+  void Conclude() {
+    if (!folders || !keys) return;
+    auto* no_folders = FailureIn(*folders);
+    auto* no_keys = FailureIn(*keys);
+    // An outage of either says nothing of what is there.
+    for (Failure* failure : {no_folders, no_keys}) {
+      if (failure != nullptr && failure->cause == lease::Cause::kOutage) return done(std::move(*failure));
+    }
+    if (no_folders != nullptr && no_keys != nullptr) {
+      return done(std::move(IsNotFound(*no_folders) ? *no_keys : *no_folders));
+    }
+    std::vector<Entry> entries;
+    for (auto* part : {&*folders, &*keys}) {
+      if (FailureIn(*part) != nullptr) continue;
+      std::ranges::move(std::get<std::vector<Entry>>(*part), std::back_inserter(entries));
+    }
+    done(std::move(entries));
+  }
+};
+
+// `api`: "data", "metadata", "subkeys" of v2. The path has been checked: names.h.
+Question KvReader::Ask(const KvPlace& place, const SecretBuffer& token, Asked asked, std::string_view api) const {
+  const Location& at = place.location;
+  std::string path = at.mount;
+  if (at.versioned) path += StrCat("/", api);
+  if (!at.rest.empty()) path += StrCat("/", at.rest);
+  Question question;
+  question.path = http::EscapePath(path).value();
+  if (asked == Asked::kList) {
+    path += '/';
+    question.path += "/?list=true";
+  } else if (at.versioned && place.version != 0) {
+    question.path += StrCat("?version=", place.version);
+  }
+  question.subject = {.asked = asked,
+                      .place = at.rest.empty() ? at.mount : StrCat(at.mount, "/", at.rest),
+                      .path = StrCat(asked == Asked::kList ? "list on " : "read on ", path)};
+  question.name_space = place.name_space;
+  question.token = SecretBuffer::CopyOf(token.Expose());
+  question.shape = at.versioned && asked != Asked::kList ? Shape::kVersioned : Shape::kPlain;
+  return question;
+}
+
+void KvReader::Get(const KvPlace& place, const SecretBuffer& token, lease::Reply<lease::Grant> done) {
+  Question question = Ask(place, token, Asked::kRead, "data");
+  if (place.location.rest.empty()) {
+    return client_.Later([done = std::move(done), subject = question.subject] {
+      done(Refused(subject, ErrorKind::kNotFound, "the whole mount is a folder and no secret"));
+    });
+  }
+  const Subject subject = question.subject;
+  client_.Ask(std::move(question), [place, subject, done = std::move(done)](Answer<VaultReply> answer) {
+    if (auto* failure = FailureIn(answer)) return done(std::move(*failure));
+    done(GrantOf(place, subject, std::move(std::get<VaultReply>(answer))));
+  });
+}
+
+void KvReader::List(const KvPlace& place, const SecretBuffer& token, lease::Reply<std::vector<Entry>> done) {
+  auto listing = std::make_shared<Listing>();
+  listing->done = std::move(done);
+  Question question = Ask(place, token, Asked::kList, "metadata");
+  const bool root = place.location.rest.empty();
+  client_.Ask(std::move(question), [listing, root](Answer<VaultReply> answer) {
+    if (auto* failure = FailureIn(answer)) {
+      // An empty mount: there is nothing to be told apart from what is not there.
+      if (root && IsNotFound(*failure)) {
+        listing->folders = std::vector<Entry>();
+      } else {
+        listing->folders = std::move(*failure);
+      }
+    } else {
+      listing->folders = FoldersOf(std::get<VaultReply>(answer).answer.data);
+    }
+    listing->Conclude();
+  });
+  if (root) {
+    listing->keys = std::vector<Entry>();  // nothing but folders is there; `folders` decides
+    return;
+  }
+  if (place.location.versioned) {
+    AskForKeys(place, token, std::move(listing));
+  } else {
+    ReadForKeys(place, token, std::move(listing));
+  }
+}
+
+void KvReader::AskForKeys(const KvPlace& place, const SecretBuffer& token, std::shared_ptr<Listing> listing) {
+  Question question = Ask(place, token, Asked::kSubkeys, "subkeys");
+  // The names alone: nothing of the values, and not what is nested in them.
+  question.path += place.version == 0 ? "?depth=1" : "&depth=1";
+  client_.Ask(std::move(question),
+              [this, place, token = std::make_shared<SecretBuffer>(SecretBuffer::CopyOf(token.Expose())),
+               listing](Answer<VaultReply> answer) {
+                auto* failure = FailureIn(answer);
+                if (failure != nullptr && failure->cause != lease::Cause::kOutage && !IsNotFound(*failure)) {
+                  // Denied, or too old for it: whoever may read the values may learn the names by it.
+                  return ReadForKeys(place, *token, listing);
+                }
+                if (failure != nullptr) {
+                  listing->keys = std::move(*failure);
+                } else {
+                  listing->keys = KeysOf(std::get<VaultReply>(answer).answer.data.NamesOf("subkeys"));
+                }
+                listing->Conclude();
+              });
+}
+
+void KvReader::ReadForKeys(const KvPlace& place, const SecretBuffer& token, std::shared_ptr<Listing> listing) {
+  Get(place, token, [listing = std::move(listing)](Answer<lease::Grant> answer) {
+    if (auto* failure = FailureIn(answer)) {
+      listing->keys = std::move(*failure);
+    } else {
+      std::vector<std::string> names;
+      for (protocol::Field& field : std::get<lease::Grant>(answer).fields) names.push_back(std::move(field.key));
+      listing->keys = KeysOf(names);
+    }
+    listing->Conclude();
+  });
+}
+
+}  // namespace leasefs::vault

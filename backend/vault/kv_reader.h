@@ -1,0 +1,38 @@
+// KV, both versions: the values of a secret, and the names below a folder.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "backend/vault/mounts.h"
+#include "backend/vault/vault_client.h"
+
+namespace leasefs::vault {
+
+// A place in KV, as one question needs it.
+struct KvPlace {
+  Location location;  // `versioned` decides which version of KV is spoken
+  std::string name_space;
+  uint64_t version = 0;  // v2: pinned to it; 0: the current one
+};
+
+class KvReader {
+ public:
+  explicit KvReader(VaultClient& client) : client_(client) {}
+
+  void Get(const KvPlace& place, const SecretBuffer& token, lease::Reply<lease::Grant> done);
+  // Subfolders and secrets as folders, and the keys of the secret at this very place: the union, if it is both. A token
+  // that may not list gets the keys, one that may not read gets the folders.
+  void List(const KvPlace& place, const SecretBuffer& token, lease::Reply<std::vector<protocol::Entry>> done);
+
+ private:
+  struct Listing;
+
+  Question Ask(const KvPlace& place, const SecretBuffer& token, Asked asked, std::string_view api) const;
+  void AskForKeys(const KvPlace& place, const SecretBuffer& token, std::shared_ptr<Listing> listing);
+  void ReadForKeys(const KvPlace& place, const SecretBuffer& token, std::shared_ptr<Listing> listing);
+
+  VaultClient& client_;
+};
+
+}  // namespace leasefs::vault
