@@ -211,13 +211,13 @@ class Daemon:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def children(self):
-        """{"fs": pid, "store local": pid}, of the living children of the keeper."""
+        """{"fs": pid, "store local": pid}, of the living children of the keeper: the role, and the name if it has one."""
         found = {}
         for pid in pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
             with contextlib.suppress(OSError, ValueError):  # between fork and exec it has the keeper's words
                 words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-                role = words[words.index("--role") + 1]
-                found["fs" if role == "fs" else f"store {words[words.index('--name') + 1]}"] = int(pid)
+                name = " " + words[words.index("--name") + 1] if "--name" in words else ""
+                found[words[words.index("--role") + 1] + name] = int(pid)
         return found
 
     def child(self, role):

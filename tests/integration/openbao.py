@@ -163,7 +163,7 @@ class Node:
             self.process = None
 
     def request(self, method, path, body=None, token=None, namespace=None, headers=None, certificate=None, timeout=30):
-        """(status, headers, the body's bytes), whatever the status."""
+        """(status, headers, the body's bytes), whatever the status. body: bytes are sent as they are, anything else as JSON."""
         context = ssl.create_default_context(cafile=str(self.authority.ca))
         if certificate:
             context.load_cert_chain(certificate.certificate, certificate.key)
@@ -174,7 +174,7 @@ class Node:
         if namespace:
             sent["X-Vault-Namespace"] = namespace
         try:
-            connection.request(method, "/v1/" + path, None if body is None else json.dumps(body), sent)
+            connection.request(method, "/v1/" + path, body if body is None or isinstance(body, bytes) else json.dumps(body), sent)
             response = connection.getresponse()
             return response.status, response.headers, response.read()
         finally:

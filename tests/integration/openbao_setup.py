@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import pathlib
 import time
+import urllib.parse
 
 from openbao import ApiError
 from postgres import ADMIN
@@ -24,6 +25,11 @@ def token(bao, policies, ttl="1h", namespace=None, **more):
                namespace=namespace)["auth"]["client_token"]
 
 
+def quote(name):
+    """One component of a path, as it must stand in a URL. A % is escaped, too."""
+    return urllib.parse.quote(name, safe="")
+
+
 def kv1(bao, path="kv1", namespace=None):
     bao("PUT", f"sys/mounts/{path}", {"type": "kv", "options": {"version": "1"}}, namespace=namespace)
 
@@ -42,11 +48,11 @@ def _when_upgraded(call):
     return call()
 
 
-def put1(bao, name, mount="kv1", namespace=None, **keys):
+def put1(bao, name, /, mount="kv1", namespace=None, **keys):
     bao("PUT", f"{mount}/{name}", keys, namespace=namespace)
 
 
-def put2(bao, name, mount="kv2", namespace=None, **keys):
+def put2(bao, name, /, mount="kv2", namespace=None, **keys):
     """Returns the number of the new version."""
     return bao("PUT", f"{mount}/data/{name}", {"data": keys}, namespace=namespace)["data"]["version"]
 

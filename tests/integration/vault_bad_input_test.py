@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""Settings that are wrong, and servers that are not what they should be: what is wrong and what to do is said in status, in the log and in
+user.leasefs.status, and the reader gets the row of S25."""
+
+import errno
+
+import harness
+import openbao_setup as setup
+from certificates import HOUR, Authority
+from harness import wait_for
+from openbao import free_port
+from scripted_server import ScriptedServer, answer
+from vault_harness import VaultTest, at, tree
+
+PAGE = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body>It works! marker-of-the-body</body></html>"
+
+
+class BadInput(VaultTest):
+    POSTGRES = True
+
+    @classmethod
+    def prepare(cls):
+        bao = cls.bao
+        setup.policy(bao, "app", {"kv1/*": ["read", "list"], "kv2/data/web/*": ["read"], "database/creds/*": ["read"]})
+        setup.kv1(bao)
+        setup.kv2(bao)
+        setup.put1(bao, "a", k="v")
+        setup.put2(bao, "web/a", k="v")
+        setup.put2(bao, "dark", k="v")
+
+    def tree_with(self, source="kv1", path="t", **settings):
+        return tree(path, source, **settings)
+
+    def assert_said(self, name, expected, *words, everywhere=True):
+        """The reader's errno, and that status, log and attribute (or with everywhere=False only the attribute) have each of these words."""
+        self.assertEqual(self.errno(name), expected, self.daemon.log_text())
+        places = {"user.leasefs.status": lambda: self.daemon.words(name)}
+        if everywhere:
+            places["status"] = lambda: self.daemon.cli("status").stdout.decode()
+            places["the log"] = self.daemon.log_text
+        for place, text in places.items():
+            for word in words:
+                with self.subTest(f"{place} says {word}"):
+                    wait_for(f"{place} says {word}", lambda: word.lower() in text().lower(), 3)
+
+    def test_an_authority_that_did_not_sign_the_server(self):
+        other = Authority(self.bao.dir / "wrong-authority", "another")
+        self.serve(self.tree_with(), ca=other.ca)
+        self.assert_said("t/a/k", errno.EREMOTEIO, "certificate", "ca_file")
+
+    def test_a_certificate_that_has_expired(self):
+        pair = self.bao.authority.issue("late", begins=-2 * HOUR, ends=-HOUR)
+        server = ScriptedServer(pair, lambda request, stream: answer(200, {}))
+        self.addCleanup(server.close)
+        self.serve(self.tree_with(), address=server.address)
+        self.assert_said("t/a/k", errno.EREMOTEIO, "certificate", "expired")
+        self.assertEqual(server.tokens(), [])
+
+    def test_a_certificate_for_another_name(self):
+        pair = self.bao.authority.issue("elsewhere", names="DNS:vault.example")
+        server = ScriptedServer(pair, lambda request, stream: answer(200, {}))
+        self.addCleanup(server.close)
+        self.serve(self.tree_with(), address=server.address)
+        self.assert_said("t/a/k", errno.EREMOTEIO, "certificate", "127.0.0.1")
+        self.assertEqual(server.requests, [])
+
+    def test_a_role_that_the_login_does_not_know(self):
+        self.serve(self.tree_with(), {"method": "approle", "role_id": "no-such-role", "secret_id": at(self.secret_file("Sup3r-s3cret-id"))})
+        self.assert_said("t/a/k", errno.EKEYREJECTED, "approle", "role")
+        self.assertNotIn("Sup3r-s3cret-id", self.daemon.log_text() + self.daemon.cli("status").stdout.decode())
+
+    def test_a_login_method_that_is_not_mounted_there(self):
+        auth = self.approle()
+        self.serve(self.tree_with(), {**auth, "mount": "aprole"})
+        self.assert_said("t/a/k", errno.EKEYREJECTED, "auth/aprole")
+
+    def test_a_role_of_the_database_that_is_not_there(self):
+        self.serve(self.tree_with("database/creds/misspelt"))
+        self.assert_said("t/password", errno.ENOENT, "database/creds/misspelt", everywhere=False)
+
+    def test_a_mount_that_is_misspelt(self):
+        self.serve(self.tree_with("kv11/a"))
+        self.assert_said("t/k", errno.EACCES, "kv11", everywhere=False)
+        text = self.daemon.cli("status").stdout.decode() + self.daemon.log_text()
+        self.assertIn("kv11", text)
+
+    def test_a_policy_that_is_too_narrow_names_the_path_that_it_needs(self):
+        self.serve([self.tree_with("kv2/dark"), self.tree_with("kv2/web/a", "good")])
+        self.assert_said("t/k", errno.EACCES, "kv2/data/dark", everywhere=False)
+        text = self.daemon.cli("status").stdout.decode() + self.daemon.log_text()
+        self.assertIn("kv2/data/dark", text)
+        self.assertEqual(self.read("good/k"), "v")
+
+    def test_a_server_that_is_a_web_page(self):
+        server = ScriptedServer(self.bao.authority.issue("page"), lambda request, stream: answer(200, PAGE, Content_Type="text/html"))
+        self.addCleanup(server.close)
+        self.serve(self.tree_with(), address=server.address)
+        self.assert_said("t/a/k", errno.EREMOTEIO, server.address)
+        text = self.daemon.cli("status").stdout.decode() + self.daemon.log_text() + self.daemon.words("t/a/k")
+        self.assertNotIn("marker-of-the-body", text)
+
+    def test_a_load_balancer_without_a_server_behind_it(self):
+        server = ScriptedServer(self.bao.authority.issue("balancer"), lambda request, stream: answer(503, PAGE, Content_Type="text/html"))
+        self.addCleanup(server.close)
+        self.serve(self.tree_with(), address=server.address)
+        self.assert_said("t/a/k", errno.EREMOTEIO, "503")
+
+    def test_an_address_that_nothing_listens_on(self):
+        port = free_port()
+        self.serve(self.tree_with(), address=f"https://127.0.0.1:{port}", extra='[limits]\ndeadline = "2s"\n')
+        self.assert_said("t/a/k", errno.ETIMEDOUT, f"127.0.0.1:{port}")
+
+    def test_plain_http_where_the_server_speaks_tls(self):
+        self.serve(self.tree_with(), address=self.bao.address.replace("https:", "http:"))
+        self.assert_said("t/a/k", errno.EREMOTEIO, "https")
+
+    def test_a_server_that_is_sealed(self):
+        auth = self.approle()
+        self.bao.seal()
+        self.addCleanup(self.bao.unseal)
+        self.serve(self.tree_with(), auth)
+        self.assert_said("t/a/k", errno.EREMOTEIO, "sealed")
+
+    def test_a_token_that_is_none(self):
+        self.serve(self.tree_with(), {"method": "token", "token": at(self.secret_file("s.N0tAToken"))})
+        self.assert_said("t/a/k", errno.EKEYREJECTED, "token")
+        self.assertNotIn("s.N0tAToken", self.daemon.log_text())
+
+
+if __name__ == "__main__":
+    harness.main()

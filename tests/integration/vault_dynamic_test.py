@@ -1,0 +1,270 @@
+#!/usr/bin/env python3
+"""Credentials that a real OpenBao makes on demand, with leases: minted once, by an open, and renewed, replaced and given back as S14 to S19
+say. Counts are those of the server's audit device and of pg_roles."""
+
+import base64
+import errno
+import os
+import signal
+import subprocess
+import tempfile
+import time
+
+import harness
+import openbao_setup as setup
+from harness import ALICE, BOB, as_user, wait_for
+from vault_harness import VaultTest, at, stays, tree
+
+READERS = int(os.environ.get("LEASEFS_READERS", "10000"))
+
+
+class Dynamic(VaultTest):
+    POSTGRES = True
+
+    @classmethod
+    def prepare(cls):
+        setup.policy(cls.bao, "app", {"database/*": ["read"], "kv1/*": ["read", "list"], "sys/leases/revoke": ["update"]})
+        setup.kv1(cls.bao)
+        setup.put1(cls.bao, "a", k="static")
+
+    def role(self, **times):
+        """A role of the test's own; the path that mints."""
+        return setup.database_role(self.bao, self.id().rsplit(".", 1)[1][-40:], **times)
+
+    def held(self, username):
+        return username in self.postgres.roles()
+
+    def test_s15_a_crowd_of_readers_of_a_cold_credential_is_one_mint(self):
+        path = self.role()
+        self.serve(tree("db", path), extra="[limits]\ndeadline = \"10s\"\n")
+        mark = self.audit.mark()
+        result = self.crowd(READERS, "db/password")
+        print(f"{READERS} readers: {result}")
+        self.assertEqual((result["same"], result["errors"]), (READERS, {}))
+        self.assertTrue(self.logs_in("db"))
+        self.assertLessEqual(self.audit.logins(mark), 1)
+        self.assertEqual(self.audit.mints(path, mark), 1)
+        self.assertEqual(len(self.bao.leases(path)), 1)
+
+    def test_s6_walkers_mint_nothing_and_see_all_names(self):
+        path = self.role()
+        self.serve([tree("db", path), tree("deep/er/db", path)])
+        mark, mount = self.audit.mark(), str(self.daemon.mount)
+        for uid in (0, ALICE):
+            found = self.walk(uid, "find", mount).stdout.decode().split()
+            for name in ("db/username", "db/password", "deep/er/db/username", "deep/er/db/password"):
+                self.assertIn(f"{mount}/{name}", found)
+            listed = self.walk(uid, "ls", "-lR", mount)
+            self.assertEqual((listed.returncode, listed.stdout.count(b" password\n")), (0, 2), listed.stderr)
+            self.assertEqual(self.walk(uid, "tar", "cf", "/dev/null", mount).returncode, 0)
+            self.assertEqual(self.walk(uid, "df", mount).returncode, 0)
+            with tempfile.TemporaryDirectory() as place:
+                os.chown(place, uid, uid)
+                database = place + "/locate.db"
+                updated = self.walk(uid, "updatedb", "-l", "no", "--prunefs", "", "--prunepaths", "", "-U", mount, "-o", database)
+                self.assertEqual(updated.returncode, 0, updated.stderr)
+                self.assertEqual(self.walk(uid, "locate", "-d", database, "password").stdout.count(b"/password\n"), 2)
+        self.assertEqual(os.stat(self.path("db/password")).st_size, 0)
+        self.assertEqual(self.audit.mints(path, mark), 0)
+        self.assertTrue(self.logs_in("db"))
+        self.assertEqual(self.audit.mints(path, mark), 1)
+
+    def test_s14_a_lease_is_renewed_whether_or_not_somebody_reads_and_stays_the_same(self):
+        path = self.role(ttl="3s", max_ttl="1h")
+        self.serve(tree("db", path))
+        mark = self.audit.mark()
+        first = self.credential("db")
+        time.sleep(8)
+        self.assertEqual(self.credential("db"), first)
+        self.assertTrue(self.postgres.can_log_in(*first))
+        self.assertEqual(self.audit.mints(path, mark), 1)
+        self.assertTrue(2 <= self.audit.renewals(mark) <= 6, self.audit.renewals(mark))
+
+    def test_s14_a_lease_at_its_limit_is_replaced_before_it_ends_and_every_read_logs_in(self):
+        path = self.role(ttl="4s", max_ttl="8s")
+        self.serve(tree("db", path, mint_interval="1s"))
+        mark, end = self.audit.mark(), time.monotonic() + 20
+        seen = []
+        while time.monotonic() < end:
+            username, password = self.credential("db")
+            self.assertTrue(self.postgres.can_log_in(username, password), f"{username}, number {len(seen)}")
+            if username not in seen:
+                seen.append(username)
+            time.sleep(0.1)
+        self.assertGreaterEqual(len(seen), 3)
+        self.assertLessEqual(self.audit.mints(path, mark), 5)
+
+    def test_s14_what_was_read_just_before_a_replacement_works_until_its_own_lease_ends(self):
+        path = self.role(ttl="6s", max_ttl="6s")
+        self.serve(tree("db", path, mint_interval="1s"))
+        first = self.credential("db")
+        start = time.monotonic()
+        wait_for("a replacement", lambda: self.credential("db") != first, 8)
+        replaced = time.monotonic() - start
+        self.assertLess(replaced, 6)
+        self.assertTrue(self.postgres.can_log_in(*first), f"replaced after {replaced:.1f} s, and the old one does not work")
+
+    def test_s19_nobody_gets_a_credential_with_less_than_min_ttl_left(self):
+        path = self.role(ttl="8s", max_ttl="8s")
+        self.serve(tree("db", path, min_ttl="4s", mint_interval="1s"))
+        ends = {}
+        stop = time.monotonic() + 14
+        while time.monotonic() < stop:
+            username, _ = self.credential("db")
+            now = time.time()
+            if username not in ends:
+                text = self.postgres.sql(f"SELECT extract(epoch FROM rolvaliduntil) FROM pg_roles WHERE rolname = '{username}'")
+                ends[username] = float(text[0]) - 5  # the server dates it five seconds later than the lease
+            self.assertGreater(ends[username] - now, 3.0, "less than min_ttl, less a second of rounding")
+            time.sleep(0.2)
+        self.assertGreaterEqual(len(ends), 3)
+
+    def test_s15_idle_revokes_and_the_next_open_mints(self):
+        path = self.role()
+        self.serve(tree("db", path, idle="2s", mint_interval="1s"))
+        mark = self.audit.mark()
+        username, _ = self.credential("db")
+        self.assertTrue(self.held(username))
+        wait_for("it is revoked", lambda: not self.held(username), 10)
+        self.assertEqual(self.audit.revocations(mark), 1)
+        self.assertTrue(self.logs_in("db"))
+        self.assertEqual(self.audit.mints(path, mark), 2)
+
+    def test_s15_without_idle_nothing_is_revoked(self):
+        path = self.role()
+        self.serve(tree("db", path))
+        mark = self.audit.mark()
+        username, _ = self.credential("db")
+        self.assertTrue(stays(4, lambda: self.held(username)))
+        self.assertEqual(self.audit.revocations(mark), 0)
+
+    def test_s15_sigterm_keeps_leases(self):
+        path = self.role()
+        self.serve(tree("db", path))
+        mark = self.audit.mark()
+        credential = self.credential("db")
+        self.assertEqual(self.daemon.stop(), 0)
+        self.assertTrue(self.postgres.can_log_in(*credential))
+        self.assertEqual((len(self.bao.leases(path)), self.audit.revocations(mark)), (1, 0))
+
+    def test_s15_stop_with_revoke_revokes(self):
+        path = self.role()
+        self.serve([tree("db", path), tree("db2", path)])
+        usernames = [self.credential(name)[0] for name in ("db", "db2")]
+        self.assertEqual(len(set(usernames)), 2)
+        self.daemon.cli("stop", "--revoke")
+        self.assertEqual(self.daemon.process.wait(15), 0)
+        self.assertEqual([self.held(username) for username in usernames], [False, False])
+        self.assertEqual(self.bao.leases(path), [])
+
+    def test_s15_on_stop_revoke_revokes_at_sigterm(self):
+        path = self.role()
+        self.serve(tree("db", path), backend={"on_stop": "revoke"})
+        username, _ = self.credential("db")
+        self.daemon.process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.daemon.process.wait(15), 0)
+        self.assertFalse(self.held(username))
+        self.assertEqual(self.bao.leases(path), [])
+
+    def test_s15_with_a_state_key_the_leases_of_a_power_cut_are_revoked_at_the_next_start(self):
+        path = self.role()
+        key = self.secret_file(base64.b64encode(os.urandom(32)).decode() + "\n")
+        self.serve(tree("db", path), backend={"state_key": at(key)})
+        username, _ = self.credential("db")
+        self.daemon.kill_all()
+        self.assertTrue(self.held(username))
+        self.daemon.start()
+        wait_for("the lease of before is revoked", lambda: not self.held(username), 15)
+        self.assertTrue(self.logs_in("db"))
+        self.assertEqual(len(self.bao.leases(path)), 1)
+
+    def test_without_a_state_key_status_says_that_leases_are_not_listed(self):
+        self.serve(tree("db", self.role()))
+        self.credential("db")
+        self.assertIn("state_key", self.daemon.cli("status").stdout.decode())
+
+    def test_a_policy_that_may_not_revoke_is_said_in_status_and_the_lease_runs_out(self):
+        path = self.role(ttl="3s", max_ttl="1h")
+        setup.policy(self.bao, "norevoke", {"database/*": ["read"]})
+        self.serve(tree("db", path, idle="2s"), self.approle(["norevoke"], "norevoke"))
+        username, _ = self.credential("db")
+        wait_for("status says it", lambda: "revoke" in self.daemon.cli("status").stdout.decode(), 15)
+        wait_for("it ran out", lambda: not self.held(username), 15)
+
+    def test_s18_static_secrets_and_other_leases_go_on_where_one_cannot_be_minted(self):
+        path = self.role()
+        self.bao("PUT", "database/roles/broken", {"db_name": "pg", "default_ttl": "1h", "creation_statements": ["CREATE NONSENSE"]})
+        self.serve([tree("db", path), tree("broken", "database/creds/broken"), tree("kv", "kv1")])
+        good = self.credential("db")
+        self.assertEqual(self.errno("broken/password"), errno.EREMOTEIO)
+        self.assertEqual((self.credential("db"), self.read("kv/a/k")), (good, "static"))
+
+    def test_s8_a_descriptor_keeps_what_it_opened_over_a_replacement(self):
+        path = self.role(ttl="3s", max_ttl="3s")
+        self.serve(tree("db", path, mint_interval="1s"))
+
+        def child():
+            with open(self.path("db/username"), "rb") as file:
+                before = file.read()
+                end = time.monotonic() + 10
+                while open(self.path("db/username"), "rb").read() == before and time.monotonic() < end:
+                    time.sleep(0.1)
+                return [before == os.pread(file.fileno(), 1000, 0), before == open(self.path("db/username"), "rb").read()]
+        self.assertEqual(as_user(ALICE, child), [True, False])
+
+    def test_lease_scope_uid_gives_each_uid_a_credential_and_revokes_it_after_its_last_close(self):
+        path = self.role()
+        self.serve(tree("db", path, lease_scope="uid"))
+        alice, bob = self.credential("db", ALICE), self.credential("db", BOB)
+        self.assertNotEqual(alice[0], bob[0])
+        wait_for("both are revoked", lambda: not self.held(alice[0]) and not self.held(bob[0]), 15)
+
+    def test_lease_scope_process_gives_each_process_a_credential_until_it_ends(self):
+        path = self.role()
+        self.serve(tree("db", path, lease_scope="process", mint_interval="500ms"))
+        script = 'exec 3<"$1/username"; read -r name <&3; echo "$name"; read -r line'
+        holders = [subprocess.Popen(["bash", "-c", script, "bash", self.path("db")], user=ALICE, group=ALICE, extra_groups=[],
+                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2)]
+        names = [holder.stdout.readline().decode().strip() for holder in holders]
+        self.assertNotEqual(names[0], names[1])
+        self.assertTrue(stays(1, lambda: self.held(names[0]) and self.held(names[1])))
+        for holder in holders:
+            holder.communicate(b"\n")
+        wait_for("both are revoked", lambda: not self.held(names[0]) and not self.held(names[1]), 15)
+
+    def test_lease_scope_open_gives_each_open_a_credential_until_its_close(self):
+        path = self.role()
+        self.serve(tree("db", path, lease_scope="open", mint_interval="500ms"))
+
+        def child():
+            with open(self.path("db/username"), encoding="utf-8") as one, open(self.path("db/username"), encoding="utf-8") as two:
+                return [one.read(), two.read()]
+        names = as_user(ALICE, child)
+        self.assertNotEqual(names[0], names[1])
+        wait_for("both are revoked", lambda: not self.held(names[0]) and not self.held(names[1]), 15)
+
+    def test_a_static_role_shows_the_new_password_soon_after_its_rotation_and_mints_nothing(self):
+        path = setup.static_role(self.bao, self.postgres, "rotating", "rotuser")
+        self.serve(tree("db", path))
+        username, password = self.credential("db")
+        self.assertEqual(username, "rotuser")
+        self.assertNotIn("ttl", self.names("db"))
+        self.assertTrue(self.postgres.can_log_in(username, password))
+        mark = self.audit.mark()
+        wait_for("the next one", lambda: self.credential("db")[1] != password, 15)
+        wait_for("and it logs in", lambda: self.logs_in("db"), 2)
+        end = time.monotonic() + 12
+        worked = failed = 0
+        while time.monotonic() < end:
+            if self.logs_in("db"):
+                worked += 1
+            else:
+                failed += 1
+            time.sleep(0.1)
+        print(f"a static role of 5 s: {worked} logins, {failed} that fell into a rotation")
+        self.assertGreater(worked, 9 * failed)
+        self.assertLess(self.audit.reads(path, mark), 40)
+
+
+if __name__ == "__main__":
+    harness.main()
