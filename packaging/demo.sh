@@ -1,14 +1,20 @@
 #!/usr/bin/env bash
-# Shows the main job on real programs:  sudo packaging/demo.sh [--clean]
+# Shows the main job on real programs:  sudo packaging/demo.sh [vault] [--clean]
 #
 # Installs what it needs, builds, and shows nginx, PostgreSQL, ssh and a container that read keys from the mount, unmodified;
-# who is refused; what the audit says; and a certificate that changes. Every claim is checked: the last line says how many held.
-# A few minutes on a fresh Debian 12; seconds when it was run before. --clean removes what it left (build/, packages and the
-# users of the package stay).
+# who is refused; what the audit says; and a certificate that changes. With `vault`: a real OpenBao and PostgreSQL, and an
+# unmodified psql that logs in with credentials that live for seconds, while they are replaced and the daemon is killed.
+# Every claim is checked: the last line says how many held. A few minutes on a fresh Debian 12; seconds (with `vault` a
+# minute) when it was run before. --clean removes what it left (build/, packages and the users of the package stay).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LC_ALL=C.UTF-8
-top=/run/leasefs-demo mount=/run/leasefs-demo/mnt user=leasefs-demo
+show=main top=/run/leasefs-demo user=leasefs-demo
+if [ "${1:-}" = vault ]; then
+  show=vault top=/run/leasefs-demo-vault
+  shift
+fi
+mount=$top/mnt
 pids=() held=0 broken=0
 
 say() { printf '\n== %s\n' "$*"; }
@@ -48,12 +54,13 @@ if [ "${1:-}" = --clean ]; then
   echo "cleaned: $top and the user $user are gone"
   exit 0
 fi
-[ $# = 0 ] || { sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 1; }
+[ $# = 0 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 1; }
 [ -c /dev/fuse ] || { echo "demo.sh: there is no /dev/fuse here: load the module fuse, or bind the device into this container" >&2; exit 1; }
 trap stop_all EXIT
 
 say "what it needs"
 packaging/install-packages.sh build demo
+[ $show = main ] || packaging/install-openbao.sh build/openbao
 say "build (build/release)"
 mkdir -p build
 [ -e build/release/build.ninja ] || cmake --preset release -DLEASEFS_TESTS=OFF >build/demo.log 2>&1 || { cat build/demo.log; exit 1; }
@@ -63,18 +70,19 @@ systemd-sysusers "$PWD/systemd/sysusers.conf"
 
 clean
 mkdir -p "$mount" && chmod 755 "$top" && cd "$top"
-. "$OLDPWD/packaging/demo/scene.sh"
-. "$OLDPWD/packaging/demo/programs.sh"
-. "$OLDPWD/packaging/demo/records.sh"
+if [ $show = vault ]; then
+  parts="vault-servers vault-scene vault-logins vault-end"
+else
+  parts="scene programs records"
+fi
+source=$OLDPWD
+for part in $parts; do . "$source/packaging/demo/$part.sh"; done
 
 say "what it did"
+what_it_did
 cat <<TEXT
-  Keys and certificates were put into an encrypted store and read from $mount by nginx, PostgreSQL, ssh and a
-  container, none of which knows of it. Look at
-    $top/leasefs.toml    the configuration: trees and rules
-    $top/audit.jsonl     one line for each open, refusals too
     $top/demo.log        what the programs said
-  $0 --clean removes all that.
+  $0 $([ $show = main ] || echo "vault ")--clean removes all that.
 TEXT
 printf '\n%d claims held, %d did not\n' "$held" "$broken"
 [ "$broken" = 0 ]

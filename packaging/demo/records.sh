@@ -22,3 +22,12 @@ three() { [ "$(records | wc -l)" = 3 ] && [ "$(records | grep -c ^denied)" = 2 ]
 claim "one record for each of these three opens, refusals too" three
 claim "and no value in any of them" refused grep -qE 'BEGIN|PRIVATE' audit.jsonl daemon.log
 claim "the daemon is well" sh -c "'$leasefs' status | grep -q ' ok '"
+
+what_it_did() {
+  cat <<TEXT
+  Keys and certificates were put into an encrypted store and read from $mount by nginx, PostgreSQL, ssh and a
+  container, none of which knows of it. Look at
+    $top/leasefs.toml    the configuration: trees and rules
+    $top/audit.jsonl     one line for each open, refusals too
+TEXT
+}
