@@ -8,11 +8,12 @@
 namespace leasefs::cli {
 namespace {
 
-constexpr std::array<const VerbSpec*, 21> kVerbs = {
+constexpr std::array<const VerbSpec*, 24> kVerbs = {
     &kStoreInit,   &kStoreStatus, &kStoreUnlock, &kStoreBackup, &kStoreRekey,              //
     &kPut,         &kGet,         &kLs,          &kRm,          &kHistory,    &kRollback,  //
     &kImport,      &kStatus,      &kStat,        &kExplain,     &kRefresh,    &kReload,    //
-    &kCheckConfig, &kVersion,     &kHelp,        &kCompletion,
+    &kCheckConfig, &kLoginCheck,  &kVaultConfig, &kVaultPolicy,                            //
+    &kVersion,     &kHelp,        &kCompletion,
 };
 
 constexpr std::array<OptionSpec, 6> kGlobalOptions = {{

@@ -82,12 +82,6 @@ void CheckVault(Draft& draft, const VaultOptions& vault, const std::string& pref
   }
   either("ca_file", !vault.ca_file.empty() && !vault.ca_directory.empty(), "ca_directory", true, " stands beside ");
   either("state_file", !vault.state_file.empty() && !vault.state_key, "state_key", false, " needs ");
-  const bool plain = std::any_of(vault.addresses.begin(), vault.addresses.end(),
-                                 [](const std::string& address) { return address.starts_with("http://"); });
-  if (plain) {
-    draft.problems.Warn(draft.Where(prefix + "address"), StrCat(prefix, "address is without TLS"),
-                        "tokens and secrets can be read on the way: use https://");
-  }
 }
 
 void CheckBackends(Draft& draft) {

@@ -1,5 +1,6 @@
 // A backend of type "vault", and what [[tree]] says of such a backend.
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "fs/base/strings.h"
@@ -29,14 +30,28 @@ bool IsPlain(std::string_view text) {  // printable ASCII without space
   return std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
 }
 
+bool IsPort(std::string_view text) {
+  uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return error == std::errc() && end == text.data() + text.size() && port != 0;
+}
+
 std::optional<Fault> AddressFault(std::string_view address) {
-  const bool scheme = address.starts_with("https://") || address.starts_with("http://");
-  const size_t host = address.find("://") + 3;
-  if (scheme && address.size() > host && address.size() <= bounds::kNameBytes && IsPlain(address) &&
-      address.find_first_of("?#@") == std::string_view::npos) {
-    return std::nullopt;
-  }
-  return Fault{"is no address of a server", "write \"https://HOST:PORT\""};
+  const Fault fault{"is no address of a server", "write \"https://HOST:PORT\""};
+  const bool tls = address.starts_with("https://");
+  if (!tls && !address.starts_with("http://")) return fault;
+  if (address.size() > bounds::kNameBytes || !IsPlain(address)) return fault;
+  std::string_view host = address.substr(address.find("://") + 3);
+  host = host.substr(0, host.find('/'));
+  const size_t bracket = host.rfind(']');
+  const size_t colon = host.find(':', bracket == std::string_view::npos ? 0 : bracket);
+  if (colon != std::string_view::npos && !IsPort(host.substr(colon + 1))) return fault;
+  host = host.substr(0, colon);
+  if (host.empty() || host.find_first_of("?#@") != std::string_view::npos) return fault;
+  const bool loopback = host == "localhost" || host == "[::1]" ||
+                        (host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos);
+  if (tls || loopback) return std::nullopt;
+  return Fault{"is without TLS", "write \"https://…\": tokens and secrets could be read on the way"};
 }
 
 std::optional<Fault> NameFault(std::string_view name) {

@@ -7,6 +7,7 @@
 #include <system_error>
 #include <vector>
 
+#include "backend/lease/memory_records.h"
 #include "fs/audit/audit_ring.h"
 #include "fs/base/log.h"
 #include "fs/config/config_reader.h"
@@ -19,6 +20,7 @@
 #include "fs/main/child_runtime.h"
 #include "fs/main/fs_process.h"
 #include "fs/main/store_process.h"
+#include "fs/main/vault_process.h"
 #include "fs/secrets/state_memory.h"
 
 namespace leasefs {
@@ -64,7 +66,8 @@ int RunKeeper(const std::string& config_path) {
   for (const std::string& warning : config->warnings) LogWarning(warning);
   KeeperOptions options;
   options.config_path = path;
-  options.memory = {SlotsMemoryBytes(), StateMemoryBytes(config->limits.names), AuditRing::MemoryBytes()};
+  options.memory = {SlotsMemoryBytes(), StateMemoryBytes(config->limits.names), AuditRing::MemoryBytes(),
+                    lease::MemoryRecords::kDefaultBytes};
   Keeper keeper(std::move(options), std::move(*config), SystemAccounts());
   return keeper.Run();
 }
@@ -89,6 +92,8 @@ int Main(const std::vector<std::string>& words) {
       return RunFs(*arguments);
     case Role::kStore:
       return RunStore(*arguments);
+    case Role::kVault:
+      return RunVault(*arguments);
     case Role::kKeeper:
       return RunKeeper(arguments->config);
   }

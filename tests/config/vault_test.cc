@@ -122,6 +122,10 @@ TEST(VaultConfigTest, ErrorsNameThePlace) {
       {"[backend.v]\ntype = \"vault\"\naddress = \"vault:8200\"\nauth = { method = \"token\", token = { file = \"/t\" "
        "} }\n",
        "c:3:11: backend.v.address is no address of a server: write \"https://HOST:PORT\""},
+      {"[backend.v]\ntype = \"vault\"\naddress = \"http://vault:8200\"\nauth = { method = \"token\", token = { file = "
+       "\"/t\" } "
+       "}\n",
+       "c:3:11: backend.v.address is without TLS: write \"https://…\": tokens and secrets could be read on the way"},
       {head + "auth = { method = \"appole\" }\n",
        "c:4:19: backend.v.auth.method is the unknown method \"appole\": write \"token\", \"approle\", \"cert\", "
        "\"kubernetes\", \"jwt\" or \"userpass\""},

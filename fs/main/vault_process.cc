@@ -1,0 +1,202 @@
+#include "fs/main/vault_process.h"
+
+#include <unistd.h>
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "backend/http/curl_library.h"
+#include "backend/http/http_client.h"
+#include "backend/lease/machine.h"
+#include "backend/lease/memory_records.h"
+#include "backend/server.h"
+#include "backend/vault/vault_source.h"
+#include "fs/base/log.h"
+#include "fs/base/stream.h"
+#include "fs/base/strings.h"
+#include "fs/config/vault_part.h"
+#include "fs/keeper/keeper.h"
+#include "fs/keeper/memory_files.h"
+#include "fs/main/child_runtime.h"
+#include "fs/main/keeper_files.h"
+#include "fs/main/pending_backend.h"
+#include "fs/main/tls_files.h"
+#include "fs/main/vault_wiring.h"
+
+namespace leasefs {
+namespace {
+
+constexpr size_t kMaxConfigBytes = size_t{16} << 20;
+constexpr Duration kRevokeLimit = std::chrono::seconds(25);  // less than the keeper waits
+
+class VaultProcess {
+ public:
+  explicit VaultProcess(const Arguments& arguments) : arguments_(arguments) {}
+  Status Serve();
+
+ private:
+  Status Prepare();
+  Status Connect();
+  void UsePem(TlsFiles::Pem pem);
+  void OnMessage(ChildMessage message);
+  Status TakeConfig(int fd);
+  void BeginStop(bool revoke);
+  void TellProblem(const std::string& problem);
+
+  const Arguments& arguments_;
+  VaultPart part_;
+  vault::VaultSettings settings_;
+  std::unique_ptr<FdLoop> loop_;
+  std::optional<lease::MemoryRecords> records_;
+  std::unique_ptr<KeeperLink> keeper_;
+  std::unique_ptr<KeeperFiles> files_;
+  std::unique_ptr<TlsFiles> tls_;
+  PendingBackend backend_;
+  std::unique_ptr<BackendServer> server_;
+  // Made anew when a reload changes the connection.
+  std::unique_ptr<http::HttpClient> http_;
+  std::unique_ptr<vault::VaultSource> source_;
+  std::unique_ptr<lease::LeaseMachine> machine_;
+  bool stopping_ = false;
+};
+
+ServerOptions ServerOptionsOf(const VaultPart& part) {
+  ServerOptions options;
+  options.value_bytes = part.value_bytes;
+  return options;
+}
+
+Status VaultProcess::Prepare() {
+  LEASEFS_ASSIGN_OR_RETURN(bytes, ReadSealedMemory(kConfigFile, kMaxConfigBytes));
+  LEASEFS_ASSIGN_OR_RETURN(part, DecodeForVault(bytes.Expose()));
+  part_ = std::move(part);
+  LEASEFS_ASSIGN_OR_RETURN(settings, VaultSettingsOf(part_));
+  settings_ = std::move(settings);
+  LEASEFS_ASSIGN_OR_RETURN(key, ReadKeyPipe(kStateKeyPipe, kKeyBytes));
+  close(kStateKeyPipe);
+  LEASEFS_ASSIGN_OR_RETURN(loop, FdLoop::Create());
+  loop_ = std::move(loop);
+  LEASEFS_ASSIGN_OR_RETURN(memory, MapSurvivingMemory(kLeaseMemory, lease::MemoryRecords::kDefaultBytes));
+  LEASEFS_ASSIGN_OR_RETURN(records, lease::MemoryRecords::Attach(memory, AeadKey(std::move(key)), loop_->random()));
+  records_.emplace(std::move(records));
+  LEASEFS_ASSIGN_OR_RETURN(keeper,
+                           KeeperLink::Create(*loop_, [this](ChildMessage message) { OnMessage(std::move(message)); }));
+  keeper_ = std::move(keeper);
+  files_ = std::make_unique<KeeperFiles>(*loop_, VaultFiles(part_.vault), [this](uint64_t number) {
+    keeper_->Send(ChildMessageType::kFileRequest, number);
+  });
+  server_ = std::make_unique<BackendServer>(*loop_, backend_, ServerOptionsOf(part_));
+  tls_ = std::make_unique<TlsFiles>(*loop_, *files_, settings_);
+  tls_->Start([this](TlsFiles::Pem pem) { UsePem(std::move(pem)); },
+              [this](const std::string& problem) { TellProblem(problem); });
+  return Ok();
+}
+
+Status VaultProcess::Serve() {
+  LEASEFS_RETURN_IF_ERROR(Prepare());
+  keeper_->Send(ChildMessageType::kReady);
+  loop_->Run();
+  return Ok();
+}
+
+// What there was to connect with was not enough, or does not belong together.
+void VaultProcess::TellProblem(const std::string& problem) {
+  const std::string words = StrCat("backend ", part_.name, ": ", problem);
+  if (http_ != nullptr) return LogWarning(StrCat(words, "; what was read before stays in use"));
+  LogError(words);
+  keeper_->Send(ChildMessageType::kStatus, 0, problem);
+  backend_.SetProblem(words);
+}
+
+void VaultProcess::UsePem(TlsFiles::Pem pem) {
+  settings_.connection.transport.tls.pem = pem;
+  if (http_ == nullptr) {
+    Status connected = Connect();
+    if (!connected.ok()) TellProblem(connected.error().message());
+    return;
+  }
+  if (pem == nullptr) return;
+  Status used = http_->UsePem(std::move(pem));
+  if (!used.ok()) TellProblem(used.error().message());
+}
+
+Status VaultProcess::Connect() {
+  LEASEFS_ASSIGN_OR_RETURN(http, http::HttpClient::Create(settings_.connection, *loop_));
+  http_ = std::move(http);
+  source_ = std::make_unique<vault::VaultSource>(*loop_, *http_, *files_, settings_);
+  machine_ = std::make_unique<lease::LeaseMachine>(*loop_, *source_, *records_, MachineOptionsOf(part_));
+  keeper_->Send(ChildMessageType::kStatus, 0, "");
+  backend_.Use(machine_.get());
+  return Ok();
+}
+
+void VaultProcess::OnMessage(ChildMessage message) {
+  switch (message.type) {
+    case ChildMessageType::kPing:
+      return keeper_->Send(ChildMessageType::kPong, message.number);
+    case ChildMessageType::kPeer:
+      return server_->Connect(MakeFdStream(*loop_, std::move(message.descriptors.front())));
+    case ChildMessageType::kConfig: {
+      Status taken = TakeConfig(message.descriptors.front().get());
+      return keeper_->Send(ChildMessageType::kConfigResult, message.number, taken.ok() ? "" : taken.error().message());
+    }
+    case ChildMessageType::kFile:
+      return files_->OnFile(message.number, std::move(message.descriptors.front()));
+    case ChildMessageType::kFileProblem:
+      return files_->OnProblem(message.number, message.text);
+    case ChildMessageType::kStop:
+      return BeginStop(message.number == 1);
+    case ChildMessageType::kReady:
+    case ChildMessageType::kPong:
+    case ChildMessageType::kAuditFile:
+    case ChildMessageType::kStoreKey:
+    case ChildMessageType::kReloadRequest:
+    case ChildMessageType::kPeerRequest:
+    case ChildMessageType::kReloadResult:
+    case ChildMessageType::kFileRequest:
+    case ChildMessageType::kConfigResult:
+    case ChildMessageType::kStatus:
+      LogError("the keeper sent what is not for a vault");
+      _exit(kExitFailure);
+  }
+}
+
+// Where the server is and how to log in is taken over by a restart of this process, which costs no reader anything:
+// what it holds survives it.
+Status VaultProcess::TakeConfig(int fd) {
+  LEASEFS_ASSIGN_OR_RETURN(bytes, ReadSealedMemory(fd, kMaxConfigBytes));
+  LEASEFS_ASSIGN_OR_RETURN(part, DecodeForVault(bytes.Expose()));
+  const bool same_server = part.vault == part_.vault;
+  part_ = std::move(part);
+  if (!same_server) {
+    LogInfo(StrCat("backend ", part_.name, " starts again with its new configuration"));
+    keeper_->Send(ChildMessageType::kConfigResult);
+    _exit(kExitOk);
+  }
+  server_->SetOptions(ServerOptionsOf(part_));
+  if (machine_ != nullptr) machine_->SetOptions(MachineOptionsOf(part_));
+  return Ok();
+}
+
+void VaultProcess::BeginStop(bool revoke) {
+  if (std::exchange(stopping_, true)) return;
+  revoke = revoke || part_.vault.on_stop == VaultOptions::OnStop::kRevoke;
+  if (machine_ == nullptr) return loop_->Stop();
+  machine_->Stop(revoke, kRevokeLimit, [this] { loop_->Stop(); });
+}
+
+Status Run(const Arguments& arguments) {
+  LEASEFS_RETURN_IF_ERROR(BeginChild(arguments, StrCat("vault ", arguments.name), "leasefsd-vault", Network::kHost));
+  LEASEFS_RETURN_IF_ERROR(http::SetUpCurl());
+  return VaultProcess(arguments).Serve();
+}
+
+}  // namespace
+
+int RunVault(const Arguments& arguments) {
+  Status run = Run(arguments);
+  return run.ok() ? kExitOk : FailChild(run.error());
+}
+
+}  // namespace leasefs
