@@ -11,13 +11,14 @@
 #include <vector>
 
 #include "backend/protocol.h"
+#include "backend/protocol_report.h"
 #include "fs/base/result.h"
 #include "fs/base/time.h"
 
 namespace leasefs {
 
 struct SecretVersion {
-  uint64_t version = 0;                   // rises with every change of the secret; never 0
+  uint64_t version = 0;  // rises with every change of the secret; never 0
   std::vector<protocol::Field> fields;
   BootTime lease_end = kNever;
   // As the backend itself decides it. None: it follows from the server's ttl and max_stale, or, with a backend that
@@ -39,14 +40,16 @@ class Backend {
   // What the backend says by itself. Set once, before use. A backend that pushes changes calls on_changed and on_entry
   // in the same turn of the loop in which Generation() rises.
   struct Events {
-    std::function<void(const std::string& secret)> on_changed;       // a new version, or gone
+    std::function<void(const std::string& secret)> on_changed;  // a new version, or gone
     std::function<void(const std::string& directory, const protocol::Entry& entry, bool present)> on_entry;
     std::function<void(protocol::HealthState, const std::string& message)> on_health;
-    std::function<void()> on_everything_changed;                     // unlocked, restored: nothing told before holds
+    std::function<void()> on_everything_changed;  // unlocked, restored: nothing told before holds
     // A minted secret has this version now, which replaces the one before (make before break, S14).
     std::function<void(const std::string& secret, SecretVersion version)> on_published;
     // The current version may be used for longer, or for less long, than was said.
     std::function<void(const std::string& secret, uint64_t version, protocol::Freshness freshness)> on_extended;
+    // What `status` and `stat` should show, as it is now. May be called at every change: fs is told once a second.
+    std::function<void(protocol::Report report)> on_report;
   };
 
   virtual ~Backend() = default;

@@ -24,7 +24,7 @@ enum class FrameType : uint16_t {
   kHello = 1, kList = 2, kWant = 3, kIdle = 4, kRefresh = 5, kApplied = 6, kStop = 7, kRecorded = 8,
   // backend -> fs
   kWelcome = 64, kEntries = 65, kEntryChanged = 66, kPublished = 67, kUnchanged = 68, kChanged = 69, kFailed = 70,
-  kHealth = 71, kRecord = 72,
+  kHealth = 71, kRecord = 72, kReport = 73,
 };
 
 // ---- fs -> backend ----

@@ -13,6 +13,8 @@ using protocol::FrameType;
 
 namespace {
 
+constexpr Duration kReportInterval = std::chrono::seconds(1);
+
 Error Violation(std::string message) {
   return {ErrorKind::kInvalid, std::move(message)};
 }
@@ -31,6 +33,7 @@ BackendServer::Impl::~Impl() {
   for (auto& [name, secret] : secrets) loop.Cancel(secret.timer);
   for (auto& [id, act] : acts) loop.Cancel(act.timer);
   for (auto& [id, waiter] : applied_waiters) loop.Cancel(waiter.timer);
+  loop.Cancel(report_timer);
 }
 
 void BackendServer::Impl::Start() {
@@ -53,6 +56,9 @@ void BackendServer::Impl::Start() {
   };
   events.on_extended = [weak](const std::string& secret, uint64_t version, protocol::Freshness freshness) {
     if (auto self = weak.lock()) self->OnExtended(secret, version, freshness);
+  };
+  events.on_report = [weak](protocol::Report news) {
+    if (auto self = weak.lock()) self->OnReport(std::move(news));
   };
   backend.SetEvents(std::move(events));
 }
@@ -144,6 +150,27 @@ void BackendServer::Impl::OnHello(const protocol::Hello& frame) {
     backend.TellAgain();
   }
   for (auto& [id, act] : acts) Send(act.record);
+  report_sent = false;
+  if (report_timer == Loop::kNoTimer) SendReport();
+}
+
+void BackendServer::Impl::OnReport(protocol::Report news) {
+  if (report == news) return;
+  report = std::move(news);
+  report_sent = false;
+  if (report_timer == Loop::kNoTimer) SendReport();
+}
+
+void BackendServer::Impl::SendReport() {
+  if (report_sent || !report || !greeted) return;
+  report_sent = true;
+  Send(*report);
+  report_timer = loop.After(kReportInterval, [weak = weak_from_this()] {
+    auto self = weak.lock();
+    if (!self) return;
+    self->report_timer = Loop::kNoTimer;
+    self->SendReport();
+  });
 }
 
 void BackendServer::Impl::SendHealth() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <vector>
@@ -78,6 +79,8 @@ struct BackendServer::Impl : std::enable_shared_from_this<BackendServer::Impl> {
   void FinishAppliedWaiter(uint64_t id, bool applied);
   void RetargetAppliedWaiters();
   void SendHealth();
+  void OnReport(protocol::Report report);
+  void SendReport();
   template <class Frame>
   void Send(const Frame& frame) {
     if (greeted) connection->Send(static_cast<uint16_t>(Frame::kType), frame.Encode());
@@ -145,6 +148,9 @@ struct BackendServer::Impl : std::enable_shared_from_this<BackendServer::Impl> {
 
   protocol::HealthState health = protocol::HealthState::kUp;
   std::string health_message;
+  std::optional<protocol::Report> report;       // the last one
+  bool report_sent = false;                     // on this connection
+  Loop::TimerId report_timer = Loop::kNoTimer;  // until the next one may be sent
   Figures figures;
 };
 

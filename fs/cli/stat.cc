@@ -33,6 +33,13 @@ std::string ShowFreshness(const JsonView& stat) {
   return text;
 }
 
+std::string ShowLease(const JsonView& lease) {
+  std::string text = StrCat(lease["current"].Bool() ? "current" : "superseded", ", minted ", lease["minted"].Text());
+  if (lease["ends"].present()) text += StrCat(", until ", lease["ends"].Text());
+  text += lease["renewable"].Bool() ? ", renewable" : ", not renewable";
+  return lease["problem"].Text().empty() ? text : StrCat(text, ": ", lease["problem"].Text());
+}
+
 Finished RunStat(Context& context, const Arguments& arguments) {
   LEASEFS_ASSIGN_OR_RETURN(answer, AskDaemon(context, "stat", arguments.positionals));
   if (ShownAsJson(context, answer)) return Finish();
@@ -55,6 +62,7 @@ Finished RunStat(Context& context, const Arguments& arguments) {
     text += Line("lease", StrCat("ended ", stat["lease_end"].Text()));
   }
   text += Line("status", stat["status"].Text());
+  for (const JsonView& lease : stat["leases"].Items()) text += Line("lease", ShowLease(lease));
   if (file) text += Line("open", Count(stat["open_handles"].Number(), "handle"));
   context.console.Data(text);
   return Finish();

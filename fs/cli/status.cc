@@ -19,6 +19,33 @@ std::string More(size_t count, std::string_view label) {
   return count <= kMaxRows ? "" : Line(label, StrCat("and ", count - kMaxRows, " more: -o json shows all"));
 }
 
+std::string ShowLogins(const JsonView& told) {
+  std::string text;
+  for (const JsonView& identity : told["identities"].Items()) {
+    std::string words = identity["logged_in"].Bool() ? "logged in" : "NOT LOGGED IN";
+    if (!identity["name"].Text().empty()) words = StrCat(identity["name"].Text(), ": ", words);
+    if (identity["token_ends"].present()) words += StrCat(", token until ", identity["token_ends"].Text());
+    text += Line("", words);
+  }
+  return text;
+}
+
+std::string ShowLeases(const JsonView& told) {
+  const auto leases = told["leases"].Items();
+  std::string text =
+      Line("", StrCat(Count(leases.size() + told["more_leases"].Number(), "lease"), "; ", told["mints"].Number(),
+                      " minted, ", told["renewals"].Number(), " renewed, ", told["revocations"].Number(), " revoked, ",
+                      told["orphans"].Number(), " orphaned"));
+  for (size_t i = 0; i < leases.size() && i < kMaxRows; ++i) {
+    std::string words = leases[i]["path"].Text();
+    if (leases[i]["ends"].present()) words += StrCat("  until ", leases[i]["ends"].Text());
+    if (!leases[i]["renewable"].Bool()) words += "  not renewable";
+    if (!leases[i]["current"].Bool()) words += "  superseded";
+    text += Line("  lease", words);
+  }
+  return text + More(leases.size(), "");
+}
+
 std::string ShowBackends(const JsonView& status) {
   std::string text;
   const auto backends = status["backends"].Items();
@@ -29,6 +56,7 @@ std::string ShowBackends(const JsonView& status) {
     words += StrCat("  ", Count(backend["held"].Number(), "value"), " held");
     if (!backend["message"].Text().empty()) words += StrCat("  ", backend["message"].Text());
     text += Line("backend", words);
+    if (backend["report"].present()) text += ShowLogins(backend["report"]) + ShowLeases(backend["report"]);
   }
   return text + More(backends.size(), "");
 }
@@ -38,9 +66,13 @@ std::string ShowTrees(const JsonView& status) {
   const auto trees = status["trees"].Items();
   for (size_t i = 0; i < trees.size() && i < kMaxRows; ++i) {
     const JsonView& tree = trees[i];
-    text +=
-        Line("tree", StrCat(tree["path"].Text(), "  from ", tree["backend"].Text(), ':', tree["source"].Text(), "  ",
-                            Count(tree["files"].Number(), "file"), " seen, ", tree["held"].Number(), " held"));
+    std::string words = StrCat(tree["path"].Text(), "  from ", tree["backend"].Text(), ':', tree["source"].Text(), "  ",
+                               Count(tree["files"].Number(), "file"), " seen, ", tree["held"].Number(), " held");
+    for (const char* figure : {"stale", "failed", "leases"}) {
+      if (tree[figure].Number() > 0) words += StrCat(", ", tree[figure].Number(), ' ', figure);
+    }
+    if (tree["next_lease_end"].present()) words += StrCat(", the next ends ", tree["next_lease_end"].Text());
+    text += Line("tree", words);
   }
   return text + More(trees.size(), "");
 }

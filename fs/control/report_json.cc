@@ -35,6 +35,35 @@ Json Time(BootTime time, const Moment& now) {
   return text;
 }
 
+Json Lease(const protocol::ReportLease& lease, const Moment& now) {
+  return {{"path", lease.secret},          {"minted", Time(lease.minted_at, now)},
+          {"ends", Time(lease.ends, now)}, {"renewable", lease.renewable},
+          {"current", lease.current},      {"problem", lease.problem}};
+}
+
+Json Leases(const std::vector<protocol::ReportLease>& leases, const Moment& now) {
+  Json list = Json::array();
+  for (const protocol::ReportLease& lease : leases) list.push_back(Lease(lease, now));
+  return list;
+}
+
+Json Told(const std::optional<protocol::Report>& report, const Moment& now) {
+  if (!report) return nullptr;
+  Json identities = Json::array();
+  for (const protocol::ReportIdentity& identity : report->identities) {
+    identities.push_back({{"name", identity.name},
+                          {"logged_in", identity.logged_in},
+                          {"token_ends", Time(identity.token_ends, now)},
+                          {"renewable", identity.renewable},
+                          {"logins", identity.logins},
+                          {"problem", identity.problem}});
+  }
+  return {{"identities", std::move(identities)}, {"leases", Leases(report->leases, now)},
+          {"more_leases", report->more_leases},  {"mints", report->mints},
+          {"renewals", report->renewals},        {"revocations", report->revocations},
+          {"orphans", report->orphans},          {"problems", report->problems}};
+}
+
 Json Owner(const Ownership& owner) {
   char mode[16];
   std::snprintf(mode, sizeof(mode), "%04o", static_cast<unsigned>(owner.mode & 07777));
@@ -54,20 +83,28 @@ Json Backends(const StatusReport& report, const Moment& now) {
                         {"since", Time(link.since, now)},
                         {"connections", link.connections},
                         {"generation", link.generation},
-                        {"held", held}});
+                        {"held", held},
+                        {"report", Told(link.report, now)}});
   }
   return backends;
 }
 
-Json Trees(const GateReport& gate) {
+Json Trees(const GateReport& gate, const Moment& now) {
   Json trees = Json::array();
   for (const TreeReport& tree : gate.trees) {
-    trees.push_back({{"path", tree.path},
-                     {"backend", tree.backend},
-                     {"source", tree.source},
-                     {"directories", tree.directories},
-                     {"files", tree.files},
-                     {"held", tree.held}});
+    trees.push_back(
+        {{"path", tree.path},
+         {"backend", tree.backend},
+         {"source", tree.source},
+         {"directories", tree.directories},
+         {"files", tree.files},
+         {"held", tree.held},
+         {"stale", tree.stale},
+         {"failed", tree.failed},
+         {"leases", tree.leases},
+         {"next_lease_end", Time(tree.next_lease_end, now)},
+         {"last_change",
+          tree.last_change == WallTime{} ? Json(nullptr) : Time(now.boot - (now.wall - tree.last_change), now)}});
   }
   return trees;
 }
@@ -139,7 +176,7 @@ std::string StatusJson(const StatusReport& report, const Moment& now) {
                {"uptime_s", Seconds(now.boot - report.started)},
                {"rules", {{"generation", report.gate.rules_generation}, {"count", report.gate.rules}}},
                {"backends", Backends(report, now)},
-               {"trees", Trees(report.gate)},
+               {"trees", Trees(report.gate, now)},
                {"audit", Audit(report.audit, now)},
                {"memory", Memory(report)},
                {"counters", Counters(report)},
@@ -166,6 +203,7 @@ std::string StatJson(const PathReport& report, const Moment& now) {
                {"lease_end", Time(report.lease_end, now)},
                {"freshness", Freshness(report, now.boot)},
                {"status", report.status},
+               {"leases", Leases(report.leases, now)},
                {"open_handles", report.handles}});
 }
 

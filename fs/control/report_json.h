@@ -4,8 +4,12 @@
 //
 // status   {schema, state: "ok"|"degraded", problems: [text], version, pid, mount, started, uptime_s,
 //           rules: {generation, count},
-//           backends: [{name, kind, state, message, since, connections, generation, held}],
-//           trees: [{path, backend, source, directories, files, held}],
+//           backends: [{name, kind, state, message, since, connections, generation, held,
+//                       report: {identities: [{name, logged_in, token_ends, renewable, logins, problem}],
+//                                leases: [LEASE], more_leases, mints, renewals, revocations, orphans,
+//                                problems: [text]} | null}],
+//           trees: [{path, backend, source, directories, files, held, stale, failed, leases, next_lease_end,
+//                    last_change}],
 //           audit: {required, recorded, refused, dropped, voids, oldest_wait_ms,
 //                   sinks: [{name, target, up, since, accepted, failed, lost, behind, last_error}]},
 //           memory: {arena_reserved, arena_used, arena_overflow, locked, state_bytes, sealed_bytes, values_limit},
@@ -15,7 +19,8 @@
 //           A backend's state: "up"|"degraded"|"locked"|"down"|"disconnected".
 // stat     {schema, path, kind: "file"|"directory", backend, source, minted, known, too_large, secret_version, version,
 //           size, owner: {uid, gid, mode} | null, fetched, fresh_until, stale_until, lease_end,
-//           freshness: "fresh"|"stale"|"expired"|"unknown", status, open_handles}
+//           freshness: "fresh"|"stale"|"expired"|"unknown", status, leases: [LEASE], open_handles}
+//           LEASE, as the backend tells of it: {path, minted, ends, renewable, current, problem}
 // explain  {schema, path, exists, caller: {uid, gid, groups}, allowed, words, rule: index | null, generation,
 //           owner: {uid, gid, mode}, rules: [{index, text, location, covers, covers_directory, matches,
 //           decides, why}]}

@@ -35,6 +35,29 @@ void AddBackendProblem(const LinkReport& link, std::vector<std::string>& problem
   }
 }
 
+constexpr size_t kMaxLeaseProblems = 5;  // the report has them all
+
+void AddToldProblems(const LinkReport& link, std::vector<std::string>& problems) {
+  if (!link.report) return;
+  auto add = [&](std::string_view what) {
+    problems.push_back(StrCat("backend ", link.name, ": ", Printable(what, protocol::kMaxMessageBytes)));
+  };
+  for (const std::string& problem : link.report->problems) add(problem);
+  for (const protocol::ReportIdentity& identity : link.report->identities) {
+    if (identity.problem.empty()) continue;
+    add(StrCat(identity.name.empty() ? "its login" : StrCat("login ", identity.name), ": ", identity.problem));
+  }
+  size_t with_leases = 0;
+  for (const protocol::ReportLease& lease : link.report->leases) {
+    if (!lease.problem.empty() && with_leases++ < kMaxLeaseProblems) add(StrCat(lease.secret, ": ", lease.problem));
+  }
+  if (with_leases > kMaxLeaseProblems) add(StrCat(with_leases - kMaxLeaseProblems, " more leases have problems"));
+  if (link.report->orphans > 0) {
+    add(StrCat(link.report->orphans, link.report->orphans == 1 ? " lease" : " leases",
+               " may have been minted whose answers never came: nobody has their ids; they end by themselves"));
+  }
+}
+
 void AddAuditProblems(const AuditReport& audit, std::vector<std::string>& problems) {
   bool any_up = audit.sinks.empty();
   for (const AuditSinkReport& sink : audit.sinks) any_up = any_up || sink.up;
@@ -70,7 +93,10 @@ std::string BackendState(const LinkReport& link) {
 
 std::vector<std::string> ProblemsOf(const StatusReport& report) {
   std::vector<std::string> problems;
-  for (const LinkReport& link : report.gate.links) AddBackendProblem(link, problems);
+  for (const LinkReport& link : report.gate.links) {
+    AddBackendProblem(link, problems);
+    AddToldProblems(link, problems);
+  }
   AddAuditProblems(report.audit, problems);
   if (!report.memory.arena_locked) {
     problems.push_back(

@@ -71,6 +71,9 @@ bool BackendLink::Dispatch(FrameType type, std::span<const std::byte> payload) {
       return Deliver<protocol::Failed>(payload, [&](const protocol::Failed& frame) { sink_.OnFailed(name_, frame); });
     case FrameType::kHealth:
       return Deliver<protocol::Health>(payload, [&](const protocol::Health& frame) { sink_.OnHealth(name_, frame); });
+    case FrameType::kReport:
+      return Deliver<protocol::Report>(payload,
+                                       [&](protocol::Report frame) { sink_.OnReport(name_, std::move(frame)); });
     case FrameType::kRecord:
       return Deliver<protocol::Record>(payload, [&](const protocol::Record& frame) {
         Send(protocol::Recorded{frame.id, sink_.OnRecord(name_, frame)});

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "backend/protocol.h"
+#include "backend/protocol_report.h"
 #include "fs/base/frame.h"
 #include "fs/base/loop.h"
 
@@ -27,6 +28,7 @@ class BackendSink {
   virtual void OnChanged(const std::string& backend, const protocol::Changed& frame) = 0;
   virtual void OnFailed(const std::string& backend, const protocol::Failed& frame) = 0;
   virtual void OnHealth(const std::string& backend, const protocol::Health& frame) = 0;
+  virtual void OnReport(const std::string& backend, protocol::Report frame) = 0;
   // Must be answered by true once the audit has the act.
   virtual bool OnRecord(const std::string& backend, const protocol::Record& frame) = 0;
   virtual void OnDisconnected(const std::string& backend, const std::string& why) = 0;

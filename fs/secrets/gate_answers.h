@@ -27,6 +27,7 @@ class GateAnswers : protected BackendSink, protected GateCore {
   void OnChanged(const std::string& backend, const protocol::Changed& frame) override;
   void OnFailed(const std::string& backend, const protocol::Failed& frame) override;
   void OnHealth(const std::string& backend, const protocol::Health& frame) override;
+  void OnReport(const std::string& backend, protocol::Report frame) override;
   bool OnRecord(const std::string& backend, const protocol::Record& frame) override;
   void OnDisconnected(const std::string& backend, const std::string& why) override;
 

@@ -340,6 +340,12 @@ void GateAnswers::OnHealth(const std::string& backend, const protocol::Health& f
   link->record.generation = std::max<uint64_t>(link->record.generation, frame.generation);
 }
 
+void GateAnswers::OnReport(const std::string& backend, protocol::Report frame) {
+  MutexLock lock(mutex_);
+  Link* link = FindLinkLocked(backend);
+  if (link != nullptr) link->report = std::move(frame);
+}
+
 bool GateAnswers::OnRecord(const std::string& backend, const protocol::Record& frame) {
   MutexLock lock(mutex_);
   BootTime now = loop_.Now();

@@ -3,28 +3,42 @@
 
 namespace leasefs {
 
+void SecretGate::AddSecretLocked(uint32_t directory, TreeReport& row) const {
+  const NodeRecord& record = nodes_[directory];
+  ++row.directories;
+  row.failed += failures_.contains(directory) ? 1 : 0;
+  if (SecretVersionLocked(directory) == 0) return;
+  if (BootTimeFromNanoseconds(record.fresh_until_ns) <= loop_.Now()) ++row.stale;
+  BootTime end = BootTimeFromNanoseconds(record.lease_end_ns);
+  if (end == kNever) return;
+  ++row.leases;
+  row.next_lease_end = std::min(row.next_lease_end, end);
+}
+
 GateReport SecretGate::Report() const {
   MutexLock lock(mutex_);
   GateReport report;
   for (const auto& link : links_) {
     report.links.push_back({link->link.name(), link->connected, link->health, link->message, link->since,
-                            link->record.generation, link->connections});
+                            link->record.generation, link->connections, link->report});
   }
   std::map<const Tree*, size_t> place;
   for (const Tree& tree : trees_.trees()) {
     place[&tree] = report.trees.size();
-    report.trees.push_back({tree.options.path, tree.options.backend, tree.options.source, 0, 0, 0});
+    report.trees.push_back({tree.options.path, tree.options.backend, tree.options.source});
   }
   for (uint32_t node = 0; node < nodes_.count(); ++node) {
     const Tree* tree = trees_.Of(node);
     if (tree == nullptr || nodes_[node].present == 0) continue;
     TreeReport& row = report.trees[place.at(tree)];
     if (nodes_.IsDirectory(node)) {
-      ++row.directories;
       report.names_not_shown += nodes_[node].not_shown;
+      AddSecretLocked(node, row);
     } else {
       ++row.files;
       row.held += versions_.CurrentSlot(node) != kNoSlot ? 1 : 0;
+      if (nodes_[node].version != 0)
+        row.last_change = std::max(row.last_change, WallTime(Duration(nodes_[node].changed_ns)));
     }
   }
   const StateCounters& counters = state_.header().counters;
@@ -78,6 +92,12 @@ Result<PathReport> SecretGate::Stat(const std::string& path) const {
     report.fetched = BootTimeFromNanoseconds(record.fetched_ns);
     report.fresh_until = BootTimeFromNanoseconds(record.fresh_until_ns);
     report.stale_until = BootTimeFromNanoseconds(record.stale_until_ns);
+  }
+  Link* link = FindLinkLocked(report.backend);
+  if (link != nullptr && link->report) {
+    for (const protocol::ReportLease& lease : link->report->leases) {
+      if (lease.secret == report.source) report.leases.push_back(lease);
+    }
   }
   if (directory) return report;
   uint32_t slot = versions_.CurrentSlot(node);

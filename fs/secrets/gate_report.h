@@ -4,10 +4,12 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "backend/protocol.h"
+#include "backend/protocol_report.h"
 #include "fs/base/time.h"
 #include "fs/policy/policy.h"
 
@@ -20,7 +22,8 @@ struct LinkReport {
   std::string message;
   BootTime since{};
   uint64_t generation = 0;
-  uint64_t connections = 0;  // how often it was connected: restarts
+  uint64_t connections = 0;                // how often it was connected: restarts
+  std::optional<protocol::Report> report;  // what it told of itself last
 };
 
 struct TreeReport {
@@ -29,7 +32,12 @@ struct TreeReport {
   std::string source;
   uint64_t directories = 0;
   uint64_t files = 0;
-  uint64_t held = 0;  // files whose bytes are held
+  uint64_t held = 0;                 // files whose bytes are held
+  uint64_t stale = 0;                // secrets that are held and not fresh
+  uint64_t failed = 0;               // secrets whose last answer was an error
+  uint64_t leases = 0;               // secrets that are held for as long as their leases last
+  BootTime next_lease_end = kNever;  // of these
+  WallTime last_change{};            // of a file; 0: none is known
 };
 
 struct GateReport {
@@ -58,7 +66,8 @@ struct PathReport {
   BootTime fresh_until{};
   BootTime stale_until{};
   BootTime lease_end{};
-  std::string status;  // the words of user.leasefs.status
+  std::string status;                         // the words of user.leasefs.status
+  std::vector<protocol::ReportLease> leases;  // that the backend has told of: the current one, and superseded ones
   uint32_t handles = 0;
 };
 

@@ -83,6 +83,7 @@ struct GateLink {
   std::string message = "not connected yet";
   BootTime since{};
   uint64_t connections = 0;
+  std::optional<protocol::Report> report;  // the last one of this backend
   std::map<std::string, std::vector<protocol::Entry>> partial_listings;
 };
 

@@ -109,6 +109,7 @@ class SecretGate : public Gate, private GateAnswers {
   bool VisibleLocked(const Attempt& attempt, uint32_t node) const REQUIRES(mutex_);
   bool HiddenLocked(uint32_t node) const REQUIRES(mutex_);
   Ownership OwnershipLocked(uint32_t node) const REQUIRES(mutex_);
+  void AddSecretLocked(uint32_t directory, TreeReport& row) const REQUIRES(mutex_);
   std::string StatusTextLocked(uint32_t node) const REQUIRES(mutex_);
   bool UsesPosixErrorsLocked(uint32_t node) const REQUIRES(mutex_);
 

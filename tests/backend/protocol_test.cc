@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "backend/protocol_report.h"
 #include "fs/base/codec.h"
 #include "fs/base/limits.h"
 #include "fs/base/sim_loop.h"
@@ -83,6 +84,15 @@ std::vector<Sample> Samples() {
   samples.push_back(MakeSample("Health", Health{HealthState::kLocked, "no key", 5}));
   samples.push_back(
       MakeSample("Record", Record{2, "rekey-end", "web/tls", 3, 1000, 1001, 77, ErrorKind::kDenied, false}));
+  Report report;
+  report.identities = {{"app", true, BootTime(seconds(9)), true, 2, "renewal refused"},
+                       {"", false, kNever, false, 0, ""}};
+  report.leases = {{"db", BootTime(seconds(1)), BootTime(seconds(5)), true, false, "the role is gone"}};
+  report.more_leases = 3;
+  report.mints = 4, report.renewals = 5, report.revocations = 6, report.orphans = 7;
+  report.problems = {"the policy may not revoke"};
+  samples.push_back(MakeSample("Report", report));
+  samples.push_back(MakeSample("EmptyReport", Report{}));
   return samples;
 }
 
@@ -107,6 +117,22 @@ TEST(ProtocolTest, FieldsOfAPublishedVersionComeBack) {
   EXPECT_TRUE(decoded->fields[2].too_large);
   EXPECT_FALSE(decoded->fields[1].json);
   EXPECT_TRUE(decoded->fields[4].json);
+}
+
+TEST(ProtocolTest, AReportIsCutToItsBoundsAndSaysHowManyLeasesItLeavesOut) {
+  Report report;
+  report.leases.assign(kMaxReportLeases + 5,
+                       {.secret = std::string(kMaxPathBytes, 'p'), .problem = std::string(5000, 'w')});
+  report.identities.resize(kMaxReportIdentities + 1);
+  report.problems.assign(kMaxReportProblems + 1, std::string(5000, 'w'));
+  report.more_leases = 2;
+  SecretBuffer encoded = report.Encode();
+  EXPECT_LE(encoded.size(), kMaxFramePayload);
+  Result<Report> decoded = Report::Decode(encoded.Expose());
+  ASSERT_TRUE(decoded.ok());
+  EXPECT_EQ(decoded->leases.size(), kMaxReportLeases);
+  EXPECT_EQ(decoded->more_leases, 7u);
+  EXPECT_EQ(decoded->leases[0].problem.size(), kMaxMessageBytes);
 }
 
 TEST(ProtocolTest, EveryTruncationAndEveryExtraByteIsRefused) {

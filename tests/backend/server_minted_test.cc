@@ -187,5 +187,42 @@ TEST_F(ServerMintedTest, WhatIsPublishedWhileFsIsAwayIsAnsweredByVersion) {
   EXPECT_EQ(second.All<protocol::Published>()[0].version, 2u);
 }
 
+protocol::Report Mints(uint64_t count) {
+  protocol::Report report;
+  report.mints = count;
+  return report;
+}
+
+TEST_F(ServerMintedTest, AReportIsSentWhenItHasChangedAtMostOnceASecond) {
+  backend_.events().on_report(Mints(1));
+  Run(Duration(0));
+  EXPECT_EQ(fs_.Count<protocol::Report>(), 1u);
+  for (uint64_t count = 2; count <= 500; ++count) {
+    backend_.events().on_report(Mints(count));
+    Run(milliseconds(10));
+  }
+  EXPECT_LE(fs_.Count<protocol::Report>(), 6u);
+  Run(seconds(2));
+  EXPECT_EQ(fs_.All<protocol::Report>().back().mints, 500u) << "the last one always comes";
+  size_t sent = fs_.Count<protocol::Report>();
+  for (int i = 0; i < 5; ++i) {
+    backend_.events().on_report(Mints(500));
+    Run(seconds(2));
+  }
+  EXPECT_EQ(fs_.Count<protocol::Report>(), sent);
+  EXPECT_EQ(loop_.pending(), 0u);
+}
+
+TEST_F(ServerMintedTest, AReportIsToldToASuccessorOfFsToo) {
+  backend_.events().on_report(Mints(1));
+  Run(seconds(2));
+  FsPeer successor(loop_, server_);
+  Run(seconds(2));
+  EXPECT_EQ(successor.Count<protocol::Report>(), 0u);
+  successor.Hello();
+  Run(seconds(2));
+  EXPECT_EQ(successor.Count<protocol::Report>(), 1u);
+}
+
 }  // namespace
 }  // namespace leasefs

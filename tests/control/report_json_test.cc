@@ -65,13 +65,34 @@ TEST(ReportJsonTest, StatusHasItsSchema) {
   EXPECT_EQ(
       ShapeOf(StatusJson(FullStatus(), kNow)),
       "{schema:n,state:s,problems:[],version:s,pid:n,mount:s,started:s,uptime_s:n,rules:{generation:n,count:n},"
-      "backends:[{name:s,kind:s,state:s,message:s,since:s,connections:n,generation:n,held:n}],"
-      "trees:[{path:s,backend:s,source:s,directories:n,files:n,held:n}],"
+      "backends:[{name:s,kind:s,state:s,message:s,since:s,connections:n,generation:n,held:n,report:null}],"
+      "trees:[{path:s,backend:s,source:s,directories:n,files:n,held:n,stale:n,failed:n,leases:n,next_lease_end:null,"
+      "last_change:null}],"
       "audit:{required:b,recorded:n,refused:n,dropped:n,voids:n,oldest_wait_ms:n,"
       "sinks:[{name:s,target:s,up:b,since:s,accepted:n,failed:n,lost:n,behind:n,last_error:s}]},"
       "memory:{arena_reserved:n,arena_used:n,arena_overflow:n,locked:b,state_bytes:n,sealed_bytes:n,values_limit:n},"
       "counters:{requests:n,opens:n,denied:n,failed:n,fetches:n,publications:n,reopened:n,waiting:n,handles:n,"
       "names:n,names_not_shown:n},warnings:[s]}");
+}
+
+protocol::Report FullReport() {
+  protocol::Report told;
+  told.identities = {{"", true, kNow.boot + hours(1), true, 2, ""}};
+  told.leases = {{"db", kNow.boot - hours(1), kNow.boot + hours(1), true, true, ""}};
+  told.mints = 2;
+  return told;
+}
+
+TEST(ReportJsonTest, WhatABackendTellsOfItselfHasItsSchema) {
+  StatusReport report = FullStatus();
+  report.gate.links[0].report = FullReport();
+  report.gate.links[0].report->problems = {"the policy may not revoke"};
+  json status = json::parse(StatusJson(report, kNow));
+  EXPECT_EQ(Shape(nlohmann::ordered_json::parse(StatusJson(report, kNow))["backends"][0]["report"]),
+            "{identities:[{name:s,logged_in:b,token_ends:s,renewable:b,logins:n,problem:s}],"
+            "leases:[{path:s,minted:s,ends:s,renewable:b,current:b,problem:s}],"
+            "more_leases:n,mints:n,renewals:n,revocations:n,orphans:n,problems:[s]}");
+  EXPECT_EQ(status["backends"][0]["report"]["leases"][0]["ends"], "2026-11-24T07:52:00Z");
 }
 
 TEST(ReportJsonTest, StatusTellsTimesAndSums) {
@@ -110,6 +131,26 @@ TEST(ReportJsonTest, EachProblemSaysWhatToDo) {
       {[](auto& r) { r.memory.arena_locked = false; }, "LimitMEMLOCK"},
       {[](auto& r) { r.memory.arena_overflow = 5; }, "lower limits.memory"},
       {[](auto& r) { r.gate.names_not_shown = 5; }, "raise limits.names"},
+      {[](auto& r) {
+         r.gate.links[0].report = FullReport();
+         r.gate.links[0].report->problems = {"the policy may not revoke"};
+       },
+       "backend local: the policy may not revoke"},
+      {[](auto& r) {
+         r.gate.links[0].report = FullReport();
+         r.gate.links[0].report->identities[0].problem = "permission denied";
+       },
+       "backend local: its login: permission denied"},
+      {[](auto& r) {
+         r.gate.links[0].report = FullReport();
+         r.gate.links[0].report->leases[0].problem = "no such role";
+       },
+       "backend local: db: no such role"},
+      {[](auto& r) {
+         r.gate.links[0].report = FullReport();
+         r.gate.links[0].report->orphans = 1;
+       },
+       "1 lease may have been minted"},
   };
   for (const Case& one : cases) {
     StatusReport report = FullStatus();
@@ -134,7 +175,7 @@ TEST(ReportJsonTest, StatHasItsSchema) {
   EXPECT_EQ(ShapeOf(StatJson(file, kNow)),
             "{schema:n,path:s,kind:s,backend:s,source:s,minted:b,known:b,too_large:b,secret_version:n,version:n,size:n,"
             "owner:{uid:n,gid:n,mode:s},fetched:s,fresh_until:s,stale_until:s,lease_end:null,freshness:s,status:s,"
-            "open_handles:n}");
+            "leases:[],open_handles:n}");
   json stat = json::parse(StatJson(file, kNow));
   EXPECT_EQ(stat["owner"]["mode"], "0400");
   EXPECT_EQ(stat["fetched"], "2026-11-24T06:51:50Z");

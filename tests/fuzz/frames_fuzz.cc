@@ -7,6 +7,7 @@
 #include <span>
 
 #include "backend/protocol.h"
+#include "backend/protocol_report.h"
 #include "backend/store/admin_wire.h"
 
 namespace leasefs {
@@ -27,7 +28,7 @@ constexpr void (*kChecks[])(std::span<const std::byte>) = {
     Check<protocol::Entries>,       Check<protocol::EntryChanged>, Check<protocol::Published>,
     Check<protocol::Unchanged>,     Check<protocol::Changed>,      Check<protocol::Failed>,
     Check<protocol::Health>,        Check<protocol::Record>,       Check<store_admin::AdminRequest>,
-    Check<store_admin::AdminReply>,
+    Check<store_admin::AdminReply>, Check<protocol::Report>,
 };
 
 }  // namespace

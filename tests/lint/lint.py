@@ -20,7 +20,7 @@ MAY_USE = {
     "fs/policy": ["fs/base", "fs/caller", "fs/config"],
     "fs/audit": ["fs/base", "fs/caller", "fs/policy"],
     "fs/secrets": ["fs/base", "fs/caller", "fs/config/options.h", "fs/policy", "fs/audit", "backend/protocol.h",
-                   "backend/protocol_types.h"],
+                   "backend/protocol_report.h", "backend/protocol_types.h"],
     "fs/fuse": ["fs/base", "fs/caller", "fs/secrets/gate.h", "fs/secrets/node_id.h"],
     "fs/control": ["fs/base", "fs/caller", "fs/secrets"],
     "fs/keeper": ["fs/base", "fs/config"],
@@ -30,7 +30,8 @@ MAY_USE = {
     "backend": ["fs/base"],
     "backend/http": ["fs/base"],
     "backend/store": ["fs/base", "backend"],
-    "backend/lease": ["fs/base", "backend/backend.h", "backend/protocol.h", "backend/protocol_types.h"],
+    "backend/lease": ["fs/base", "backend/backend.h", "backend/protocol.h", "backend/protocol_report.h",
+                      "backend/protocol_types.h"],
     "backend/vault": ["fs/base", "backend/http", "backend/lease", "backend/protocol_types.h"],
 }
 
