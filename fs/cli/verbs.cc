@@ -8,11 +8,11 @@
 namespace leasefs::cli {
 namespace {
 
-constexpr std::array<const VerbSpec*, 24> kVerbs = {
-    &kStoreInit,   &kStoreStatus, &kStoreUnlock, &kStoreBackup, &kStoreRekey,              //
-    &kPut,         &kGet,         &kLs,          &kRm,          &kHistory,    &kRollback,  //
-    &kImport,      &kStatus,      &kStat,        &kExplain,     &kRefresh,    &kReload,    //
-    &kCheckConfig, &kLoginCheck,  &kVaultConfig, &kVaultPolicy,                            //
+constexpr const VerbSpec* kVerbs[] = {
+    &kStoreInit,   &kStoreStatus, &kStoreUnlock,  &kStoreBackup, &kStoreRekey,              //
+    &kPut,         &kGet,         &kLs,           &kRm,          &kHistory,    &kRollback,  //
+    &kImport,      &kStatus,      &kStat,         &kExplain,     &kRefresh,    &kReload,    //
+    &kStop,        &kCheckConfig, &kLoginCheck,   &kVaultConfig, &kVaultPolicy,             //
     &kVersion,     &kHelp,        &kCompletion,
 };
 
@@ -61,8 +61,8 @@ std::span<const OptionSpec> GlobalOptions() {
 
 const VerbSpec* FindVerb(std::string_view full_name) {
   const auto found =
-      std::find_if(kVerbs.begin(), kVerbs.end(), [&](const VerbSpec* verb) { return verb->FullName() == full_name; });
-  return found == kVerbs.end() ? nullptr : *found;
+      std::find_if(std::begin(kVerbs), std::end(kVerbs), [&](const VerbSpec* verb) { return verb->FullName() == full_name; });
+  return found == std::end(kVerbs) ? nullptr : *found;
 }
 
 }  // namespace leasefs::cli

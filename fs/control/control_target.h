@@ -25,6 +25,8 @@ class ControlTarget {
   virtual ExplainReport Explain(const ExplainQuestion& question) const = 0;
   virtual void Refresh(const std::string& path, Answer<RefreshReport> done) = 0;
   virtual void Reload(Answer<ReloadReport> done) = 0;
+  // The daemon ends soon after, as on SIGTERM; with `revoke` its backends revoke all leases before.
+  virtual void Stop(bool revoke) = 0;
 };
 
 }  // namespace leasefs::control

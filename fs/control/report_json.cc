@@ -247,6 +247,10 @@ std::string ReloadJson(const ReloadReport& report) {
   return Text({{"schema", kReportSchema}, {"generation", report.generation}, {"warnings", report.warnings}});
 }
 
+std::string StopJson(bool revoke) {
+  return Text({{"schema", kReportSchema}, {"revoke", revoke}});
+}
+
 std::string VersionJson(const std::string& version) {
   return Text({{"schema", kReportSchema}, {"version", version}});
 }

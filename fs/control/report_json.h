@@ -27,6 +27,7 @@
 // trees    {schema, trees: [{path, backend, source}]}
 // refresh  {schema, path, asked, minted}
 // reload   {schema, generation, warnings: [text]}
+// stop     {schema, revoke}
 // version  {schema, version}
 #pragma once
 
@@ -49,6 +50,7 @@ std::string ExplainJson(const ExplainReport& report, const ExplainQuestion& ques
 std::string TreesJson(const std::vector<TreeReport>& trees);
 std::string RefreshJson(const RefreshReport& report);
 std::string ReloadJson(const ReloadReport& report);
+std::string StopJson(bool revoke);
 std::string VersionJson(const std::string& version);
 
 }  // namespace leasefs::control

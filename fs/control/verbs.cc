@@ -84,6 +84,16 @@ void RunReload(const VerbCall& call) {
   });
 }
 
+// Answered first: who is to answer ends by it.
+void RunStop(const VerbCall& call) {
+  bool revoke = !call.arguments.empty();
+  if (revoke && call.arguments[0] != "revoke") {
+    return call.done(Error(ErrorKind::kInvalid, "stop takes no argument but 'revoke'"));
+  }
+  call.done(StopJson(revoke));
+  call.target.Stop(revoke);
+}
+
 void RunVersion(const VerbCall& call) {
   call.done(VersionJson(LEASEFS_VERSION));
 }
@@ -96,6 +106,7 @@ constexpr VerbRow kVerbs[] = {
     {"version", Right::kObserve, 0, 0, "", RunVersion},
     {"refresh", Right::kOperate, 0, 1, "[PATH]", RunRefresh},
     {"reload", Right::kOperate, 0, 0, "", RunReload},
+    {"stop", Right::kOperate, 0, 1, "[revoke]", RunStop},
 };
 
 }  // namespace

@@ -30,6 +30,7 @@ enum class ChildMessageType : uint8_t {
   kReloadRequest,  // number chosen by the child
   kPeerRequest,    // text = the backend whose connection has ended: a fresh one is wanted (fs)
   kFileRequest,    // number: a file of the configuration, by its place in VaultFiles (a vault backend)
+  kStopRequest,    // number: as in kStop. `leasefs stop` (fs)
   kConfigResult,   // number = rules generation; text: "" or the error
   kStatus,         // text: one line for systemd's STATUS=
 };

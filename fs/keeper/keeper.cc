@@ -159,14 +159,21 @@ void Keeper::UseAuditFile(UniqueFd file) {
   fs_->Send(ChildMessage::Make(ChildMessageType::kAuditFile, 0, "", std::move(copy)));
 }
 
-void Keeper::BeginStop(ExitStatus status) {
+void Keeper::BeginStop(ExitStatus status, bool revoke) {
   stopping_ = true;
   exit_status_ = status;
   service_manager_.Stopping();
   fs_->Stop();
-  for (BackendChild& backend : backends_) backend.child->Stop();
-  loop_->After(options_.stop_limit, [this] { KillAll(); });
+  for (BackendChild& backend : backends_) backend.child->Stop(revoke);
+  loop_->After(revoke ? options_.revoke_limit : options_.stop_limit, [this] { KillAll(); });
   StopIfAllDead();
+}
+
+void Keeper::OnStopRequest(bool revoke) {
+  if (stopping_) return;
+  LogInfo(revoke ? "stopping, as asked by `leasefs stop --revoke`: leases are revoked"
+                 : "stopping, as asked by `leasefs stop`");
+  BeginStop(kExitOk, revoke);
 }
 
 void Keeper::KillAll() {

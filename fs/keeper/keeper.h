@@ -35,6 +35,7 @@ struct KeeperOptions {
   Duration ready_limit = std::chrono::seconds(30);  // READY=1 without a backend that is not ready by then
   Duration drain_limit = std::chrono::seconds(3);   // fs writes its audit records when the kernel has ended the mount
   Duration stop_limit = std::chrono::seconds(5);    // then children are killed
+  Duration revoke_limit = std::chrono::seconds(30);  // the same, when leases are revoked before
 };
 
 class Keeper {
@@ -65,7 +66,8 @@ class Keeper {
   void MountAnew(bool fs_was_killed);
   void ReopenAuditFile();
   void UseAuditFile(UniqueFd file);
-  void BeginStop(ExitStatus exit_status);
+  void BeginStop(ExitStatus exit_status, bool revoke = false);
+  void OnStopRequest(bool revoke);
   void KillAll();
   void StopIfAllDead();
 

@@ -113,13 +113,15 @@ void Keeper::OnFsMessage(const ChildMessage& message) {
   if (message.type == ChildMessageType::kReloadRequest) return reload_.Request(message.number);
   if (message.type == ChildMessageType::kConfigResult) return reload_.OnResult(message.number, message.text);
   if (message.type == ChildMessageType::kPeerRequest) return ConnectAnew(message.text);
+  if (message.type == ChildMessageType::kStopRequest) return OnStopRequest(message.number == 1);
   TellStatus();
 }
 
 void Keeper::OnBackendMessage(BackendChild& backend, const ChildMessage& message) {
   SupervisedChild& child = *backend.child;
   if (message.type == ChildMessageType::kFileRequest) return SendFile(backend, message.number);
-  if (message.type == ChildMessageType::kReloadRequest || message.type == ChildMessageType::kPeerRequest) {
+  if (message.type == ChildMessageType::kReloadRequest || message.type == ChildMessageType::kPeerRequest ||
+      message.type == ChildMessageType::kStopRequest) {
     LogError(StrCat(child.name(), ": a backend asks for nothing of that kind: it is killed"));
     return child.Kill();
   }

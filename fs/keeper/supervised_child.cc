@@ -51,9 +51,9 @@ Status SupervisedChild::Launch() {
   return Ok();
 }
 
-void SupervisedChild::Stop() {
+void SupervisedChild::Stop(bool revoke) {
   stopping_ = true;
-  Send(ChildMessage::Make(ChildMessageType::kStop));
+  Send(ChildMessage::Make(ChildMessageType::kStop, revoke ? 1 : 0));
   loop_.Cancel(ping_timer_);
   loop_.Cancel(start_timer_);
 }
@@ -121,6 +121,7 @@ void SupervisedChild::Dispatch(ChildMessage message) {
     case ChildMessageType::kReloadRequest:
     case ChildMessageType::kPeerRequest:
     case ChildMessageType::kFileRequest:
+    case ChildMessageType::kStopRequest:
     case ChildMessageType::kConfigResult:
       events_.on_message(std::move(message));
       return;

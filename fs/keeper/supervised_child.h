@@ -32,7 +32,7 @@ class SupervisedChild {
     std::function<Result<ChildSpec>(UniqueFd keeper_socket)> prepare;
     std::function<void()> on_started;  // runs, not ready: messages can be sent
     std::function<void()> on_ready;
-    std::function<void(ChildMessage)> on_message;  // kReloadRequest, kPeerRequest, kConfigResult, kStatus
+    std::function<void(ChildMessage)> on_message;  // what comes from a child, but kReady and kPong
     std::function<void()> on_pong;
     // Dead, or could not be started. After it the next start is already planned, unless Stop was called.
     std::function<void(const std::string& how)> on_death;
@@ -44,7 +44,7 @@ class SupervisedChild {
   SupervisedChild& operator=(const SupervisedChild&) = delete;
 
   void Start();
-  void Stop();  // asks it to end; it is not started again
+  void Stop(bool revoke = false);  // asks it to end (and to revoke leases); it is not started again
   void Kill();
   // A message that cannot be delivered is dropped: a child that does not read is replaced soon.
   void Send(const ChildMessage& message);

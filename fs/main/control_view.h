@@ -26,6 +26,7 @@ class ControlView : public control::ControlTarget {
     const AuditFeed& audit;
     const FuseSession& session;
     std::function<void(uint64_t number)> request_reload;  // of the keeper, who answers by OnReloadResult
+    std::function<void(bool revoke)> request_stop;        // of the keeper
   };
   explicit ControlView(Parts parts);
 
@@ -38,6 +39,7 @@ class ControlView : public control::ControlTarget {
   ExplainReport Explain(const control::ExplainQuestion& question) const override;
   void Refresh(const std::string& path, control::Answer<control::RefreshReport> done) override;
   void Reload(control::Answer<control::ReloadReport> done) override;
+  void Stop(bool revoke) override { parts_.request_stop(revoke); }
 
  private:
   control::AuditReport Audit() const;

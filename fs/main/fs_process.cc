@@ -133,8 +133,9 @@ Status FsProcess::Serve() {
 
 Status FsProcess::MakeControl() {
   auto request_reload = [this](uint64_t number) { keeper_->Send(ChildMessageType::kReloadRequest, number); };
+  auto request_stop = [this](bool revoke) { keeper_->Send(ChildMessageType::kStopRequest, revoke ? 1 : 0); };
   control_view_ = std::make_unique<ControlView>(
-      ControlView::Parts{*loop_, config_, *gate_, *ring_, *audit_, *session_, request_reload});
+      ControlView::Parts{*loop_, config_, *gate_, *ring_, *audit_, *session_, request_reload, request_stop});
   control::ServerOptions options;
   options.group = peer_group_;
   LEASEFS_ASSIGN_OR_RETURN(server,
@@ -163,6 +164,7 @@ void FsProcess::OnMessage(ChildMessage message) {
     case ChildMessageType::kPong:
     case ChildMessageType::kReloadRequest:
     case ChildMessageType::kPeerRequest:
+    case ChildMessageType::kStopRequest:
     case ChildMessageType::kFile:
     case ChildMessageType::kFileProblem:
     case ChildMessageType::kFileRequest:

@@ -137,6 +137,7 @@ void StoreProcess::OnMessage(ChildMessage message) {
     case ChildMessageType::kAuditFile:
     case ChildMessageType::kReloadRequest:
     case ChildMessageType::kPeerRequest:
+    case ChildMessageType::kStopRequest:
     case ChildMessageType::kFile:
     case ChildMessageType::kFileProblem:
     case ChildMessageType::kFileRequest:

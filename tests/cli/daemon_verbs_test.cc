@@ -179,6 +179,51 @@ TEST_F(DaemonVerbsTest, RefreshAndReloadSayWhatHappened) {
   EXPECT_THAT(result.err, HasSubstr("leasefs.toml:3:1"));
 }
 
+TEST_F(DaemonVerbsTest, RefreshSaysWhichLeasesItLeftAlone) {
+  reply_.json = control::RefreshJson({"", 2, 1});
+  EXPECT_EQ(Run({"refresh"}).err, "asked for 2 secrets again, left 1 lease as it is\n");
+}
+
+TEST_F(DaemonVerbsTest, StopRevokesOnlyWhenAsked) {
+  reply_.json = control::StopJson(false);
+  EXPECT_THAT(Run({"stop"}).err, HasSubstr("leases stay"));
+  reply_.json = control::StopJson(true);
+  EXPECT_THAT(Run({"stop", "--revoke"}).err, HasSubstr("leases are revoked"));
+  ASSERT_EQ(requests_.size(), 2u);
+  EXPECT_TRUE(requests_[0].arguments.empty());
+  EXPECT_THAT(requests_[1].arguments, ElementsAre("revoke"));
+}
+
+TEST_F(DaemonVerbsTest, StatusAndStatShowLoginsAndLeases) {
+  control::StatusReport status;
+  protocol::Report told;
+  told.identities = {{"app", true, now_.boot + std::chrono::hours(1), true, 1, ""},
+                     {"ci", false, kNever, false, 0, ""}};
+  told.leases = {{"db", now_.boot, now_.boot + std::chrono::hours(1), false, true, "no such role"}};
+  told.mints = 7;
+  LinkReport link;
+  link.name = "vault";
+  link.report = told;
+  status.gate.links = {link};
+  reply_.json = control::StatusJson(status, now_);
+  std::string out = Run({"status"}).out;
+  EXPECT_THAT(out, HasSubstr("app: logged in, token until "));
+  EXPECT_THAT(out, HasSubstr("ci: NOT LOGGED IN"));
+  EXPECT_THAT(out, HasSubstr("1 lease; 7 minted"));
+  EXPECT_THAT(out, HasSubstr("  not renewable"));
+  EXPECT_THAT(out, HasSubstr("backend vault: db: no such role"));
+  PathReport stat;
+  stat.path = "db/password";
+  stat.kind = "file";
+  stat.minted = true;
+  stat.leases = told.leases;
+  reply_.json = control::StatJson(stat, now_);
+  out = Run({"stat", "db/password"}).out;
+  EXPECT_THAT(out, HasSubstr("not known before an open"));
+  EXPECT_THAT(out, HasSubstr("current, minted "));
+  EXPECT_THAT(out, HasSubstr("not renewable: no such role"));
+}
+
 TEST_F(DaemonVerbsTest, VersionNamesBothAndWarnsOfADifference) {
   reply_.json = control::VersionJson("9.9.9");
   CliResult result = Run({"version"});

@@ -47,6 +47,11 @@ class FakeTarget : public ControlTarget {
     done(ReloadReport{4, {"a rule that never matches"}});
   }
 
+  void Stop(bool revoke) override {
+    ++calls;
+    stopped = revoke;
+  }
+
   std::string mount = "/run/leasefs";
   StatusReport status;
   PathReport stat;
@@ -54,6 +59,7 @@ class FakeTarget : public ControlTarget {
   std::optional<Error> error;
   bool hold_reload = false;
   Answer<ReloadReport> held_reload;
+  std::optional<bool> stopped;  // told to; with `revoke`
   mutable int calls = 0;
   mutable std::string path;
   mutable ExplainQuestion question;

@@ -41,7 +41,7 @@ TEST_F(VerbsTest, EachVerbNamesItsRightAndItIsEnforced) {
   const std::map<std::string_view, Right> expected = {{"status", Right::kObserve},  {"stat", Right::kObserve},
                                                       {"explain", Right::kObserve}, {"version", Right::kObserve},
                                                       {"trees", Right::kObserve},   {"refresh", Right::kOperate},
-                                                      {"reload", Right::kOperate}};
+                                                      {"reload", Right::kOperate},  {"stop", Right::kOperate}};
   ASSERT_EQ(Verbs().size(), expected.size());
   for (const VerbRow& row : Verbs()) {
     EXPECT_EQ(row.right, expected.at(row.name)) << row.name;
@@ -121,6 +121,18 @@ TEST_F(VerbsTest, ErrorsOfTheTargetArePassedOn) {
   EXPECT_EQ(ErrorOf("refresh", {"web"}).message(), "there is no such path");
   target_.error = Error(ErrorKind::kInvalid, "leasefs.toml:3:1: unknown key");
   EXPECT_EQ(ErrorOf("reload").message(), "leasefs.toml:3:1: unknown key");
+}
+
+TEST_F(VerbsTest, StopIsAnsweredBeforeItIsBegun) {
+  EXPECT_EQ(ErrorOf("stop", {"now"}).kind(), ErrorKind::kInvalid);
+  EXPECT_FALSE(target_.stopped);
+  RunVerb(target_, clock_, member_, {"stop", {}}, [&](const Result<std::string>& answer) {
+    EXPECT_TRUE(answer.ok());
+    EXPECT_FALSE(target_.stopped) << "the answer might not be sent any more";
+  });
+  EXPECT_EQ(target_.stopped, false);
+  EXPECT_EQ(Json("stop", {"revoke"})["revoke"], true);
+  EXPECT_EQ(target_.stopped, true);
 }
 
 }  // namespace

@@ -99,6 +99,10 @@ class FakeChild {
         peer_.Reset();
         Send(ChildMessageType::kPeerRequest, 0, "local");
       }
+      if (!asked_stop_ && Told("ask-stop-" + role_)) {
+        asked_stop_ = true;
+        Send(ChildMessageType::kStopRequest, Told("ask-revoke") ? 1 : 0);
+      }
       ReadKeeper();
       if (ready[1].revents != 0) ReadPeer();
     }
@@ -138,7 +142,7 @@ class FakeChild {
         return Note(StrCat(role_, " key ", std::string_view(text, got > 0 ? static_cast<size_t>(got) : 0)));
       }
       case ChildMessageType::kStop:
-        Note(role_ + " stop");
+        Note(StrCat(role_, " stop", message.number == 1 ? " and revoke" : ""));
         if (!Told("deaf-" + role_)) _exit(0);
         return;
       case ChildMessageType::kReloadResult:
@@ -158,6 +162,7 @@ class FakeChild {
   const std::string role_;
   UniqueFd peer_;
   bool asked_peer_ = false;
+  bool asked_stop_ = false;
 };
 
 int Main(int argc, char** argv) {

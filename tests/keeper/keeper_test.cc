@@ -164,6 +164,35 @@ TEST_F(KeeperTest, StopsChildrenUnmountsAndRemovesItsSocketsOnSigterm) {
   EXPECT_TRUE(harness_.Heard("STOPPING=1"));
 }
 
+TEST_F(KeeperTest, StopsAsOnSigtermWhenFsAsksForIt) {
+  ExpectReady();
+  harness_.Tell("ask-stop-fs");
+  ExpectStops();
+  EXPECT_THAT(harness_.Lines("fs stop"), SizeIs(1));
+  EXPECT_THAT(harness_.Lines("store stop"), SizeIs(1));
+  EXPECT_THAT(harness_.Lines("revoke"), SizeIs(0));
+  EXPECT_FALSE(harness_.Mounted());
+}
+
+TEST_F(KeeperTest, TellsBackendsToRevokeAndGivesThemTimeForIt) {
+  harness_.options().stop_limit = std::chrono::milliseconds(1);
+  ExpectReady();
+  harness_.Tell("ask-revoke");
+  harness_.Tell("ask-stop-fs");
+  ExpectStops();
+  EXPECT_THAT(harness_.Lines("store stop and revoke"), SizeIs(1));
+  EXPECT_THAT(harness_.Log(), Not(HasSubstr("killed")));
+}
+
+TEST_F(KeeperTest, ABackendMayNotStopTheDaemon) {
+  ExpectReady();
+  harness_.Tell("ask-stop-store");
+  ASSERT_TRUE(WaitForStarts("store", 2)) << harness_.Log();
+  harness_.Untell("ask-stop-store");
+  EXPECT_THAT(harness_.Log(), HasSubstr("a backend asks for nothing of that kind"));
+  EXPECT_THAT(harness_.Lines("fs stop"), SizeIs(0));
+}
+
 TEST_F(KeeperTest, KillsWhatDoesNotStopInTime) {
   harness_.options().stop_limit = std::chrono::milliseconds(200);
   harness_.Tell("deaf-fs");
