@@ -199,6 +199,7 @@ SecretBuffer Entries::Encode() const {
   writer.Bool(last);
   WriteEntries(writer, entries);
   writer.Bool(minted);
+  writer.Time(fresh_until);
   return std::move(writer).Take();
 }
 
@@ -208,6 +209,7 @@ Result<Entries> Entries::Decode(Payload payload) {
     frame.last = reader.Bool();
     frame.entries = ReadEntries(reader);
     frame.minted = reader.Bool();
+    frame.fresh_until = ReadTime(reader);
   });
 }
 

@@ -1,10 +1,9 @@
 // What fs and a backend process say to each other, over a FrameConnection. The backend decides what is current; fs who
 // may read it and when it appears. The backend never learns who the caller is; fs never sees a token.
 //
-// Every struct has Encode() and a static Decode() that refuses whatever Encode cannot have made: a range, a length, an
-// enum member, bytes left over. Both ends decode strictly and close the connection on the first violation. One answer
-// answers every Want, Refresh or List of its path so far, and is no older than any Changed before it. A Changed or
-// EntryChanged of something that fs does not hold is no violation; it is Applied like any other.
+// Every struct has Encode() and a static Decode() that refuses whatever Encode cannot have made. Both ends decode
+// strictly and close the connection on the first violation. One answer answers every Want, Refresh or List of its path
+// so far, and is no older than any Changed before it. A Changed or EntryChanged of what fs does not hold is applied.
 #pragma once
 
 #include <cstdint>
@@ -85,7 +84,7 @@ struct Stop {
   SecretBuffer Encode() const;
   static Result<Stop> Decode(std::span<const std::byte> payload);
 };
-// The answer to Record: the audit has it (or could not take it: then the backend refuses the act).
+// The answer to Record: the audit has it, or could not take it; then the backend refuses the act.
 struct Recorded {
   static constexpr FrameType kType = FrameType::kRecorded;
   uint64_t id = 0;
@@ -108,13 +107,14 @@ struct Welcome {
 
 // The names below `directory`: subfolders (which may be secrets too) and the keys of the secret at this very path. A
 // large listing comes in parts, up to the one that has last = true. `minted`: a Want of the secret at this very path
-// makes something new, so only an open may send one (S6).
+// makes something new, so only an open may send one (S6). After `fresh_until` names may have come or gone unsaid.
 struct Entries {
   static constexpr FrameType kType = FrameType::kEntries;
   std::string directory;
   bool last = true;
   std::vector<Entry> entries;
   bool minted = false;
+  BootTime fresh_until = kNever;
   SecretBuffer Encode() const;
   static Result<Entries> Decode(std::span<const std::byte> payload);
 };
@@ -183,7 +183,7 @@ struct Health {
   SecretBuffer Encode() const;
   static Result<Health> Decode(std::span<const std::byte> payload);
 };
-// An act on the store itself (put, get, rm, …) that the audit must have before it is answered.
+// An act on the store itself (put, …) that the audit must have before it is answered.
 struct Record {
   static constexpr FrameType kType = FrameType::kRecord;
   uint64_t id = 0;

@@ -109,7 +109,7 @@ void BackendServer::Impl::SendEntries(const std::string& directory, Listing list
     LogWarning(StrCat(all - entries.size(), " names in '", Printable(directory),
                       "' cannot be shown: they are no names of a path"));
   }
-  protocol::Entries part{directory, false, {}, listing.minted};
+  protocol::Entries part{directory, false, {}, listing.minted, listing.fresh_until};
   size_t bytes = 0;
   for (protocol::Entry& entry : entries) {
     size_t size = protocol::EncodedBytes(entry);

@@ -227,8 +227,7 @@ Result<TokensRecord> DecodeTokens(const SecretBuffer& bytes) {
 SecretBuffer Encode(const Counters& counters) {
   Writer out;
   out.U8(kLayout);
-  for (uint64_t value :
-       {counters.sequence, counters.mints, counters.renewals, counters.revocations, counters.orphans})
+  for (uint64_t value : {counters.sequence, counters.mints, counters.renewals, counters.revocations, counters.orphans})
     out.U64(value);
   return std::move(out).Take();
 }

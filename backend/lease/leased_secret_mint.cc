@@ -29,8 +29,8 @@ void LeasedSecret::MintForReaders() {
       return FailAll(Error(ErrorKind::kUnreachable, "it could not be minted a moment ago, and is not tried yet"));
     bool outage = mint_failure_->cause == Cause::kOutage;
     if (!lost_ || !outage) return FailAll(mint_failure_->error);
-    return FailAll(Error(lost_->kind(), StrCat(lost_->message(), ", and could not be replaced: ",
-                                               mint_failure_->error.message())));
+    return FailAll(Error(lost_->kind(),
+                         StrCat(lost_->message(), ", and could not be replaced: ", mint_failure_->error.message())));
   }
   BootTime allowed = std::max(AskedMintAllowedAt(), Later(record_.last_mint, Backoff::kFloor));
   if (now >= allowed) return Mint(Why::kAsked);
@@ -56,9 +56,8 @@ void LeasedSecret::Mint(Why why) {
   origin_.session->Ask<Grant>(
       {.lease = true, .left = min_ttl()},
       lifetime_.Guard([this](const Session::Key& key, Reply<Grant> reply) { Send(key, std::move(reply)); }),
-      lifetime_.Guard([this, question = record_.question](Answer<Grant> answer) {
-        OnMinted(question, std::move(answer));
-      }));
+      lifetime_.Guard(
+          [this, question = record_.question](Answer<Grant> answer) { OnMinted(question, std::move(answer)); }));
 }
 
 // A mint that a crash leaves without an answer is known by its intent: what it made, nobody has the id of.
@@ -166,11 +165,10 @@ std::optional<Failure> LeasedSecret::UnfitForUse(const Lease& lease) const {
   BootTime end = EndOf(lease);
   BootTime now = context_.Now();
   if (end > now && (end == kNever || end - now >= min_ttl())) return std::nullopt;
-  std::string why =
-      end <= now ? std::string("it had ended when it came")
-                 : StrCat("the server gives it for ", duration_cast<seconds>(end - now).count(),
-                          " s, and min_ttl of its tree is ", duration_cast<seconds>(min_ttl()).count(),
-                          " s: lower min_ttl, or have the role or the login last longer");
+  std::string why = end <= now ? std::string("it had ended when it came")
+                               : StrCat("the server gives it for ", duration_cast<seconds>(end - now).count(),
+                                        " s, and min_ttl of its tree is ", duration_cast<seconds>(min_ttl()).count(),
+                                        " s: lower min_ttl, or have the role or the login last longer");
   return Failure{Error(ErrorKind::kExpired, std::move(why)), Cause::kRefused};
 }
 

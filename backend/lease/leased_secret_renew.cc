@@ -85,18 +85,16 @@ void LeasedSecret::Renew() {
   renewed_at_ = context_.Now();
   const Lease& lease = record_.current->lease;
   Session* session = context_.session_of(lease.identity);
-  session->Ask<Renewal>(
-      {.generation = lease.generation},
-      lifetime_.Guard([this, tree = origin_.tree, id = lease.id, wanted = lease.longest_life](
-                          const Session::Key& key, Reply<Renewal> reply) {
-        context_.source.Renew(*tree, id, *key.value, wanted,
-                              [reply = std::move(reply), tree, value = key.value](Answer<Renewal> answer) {
-                                reply(std::move(answer));
-                              });
-      }),
-      lifetime_.Guard([this, sequence = lease.sequence](Answer<Renewal> answer) {
-        OnRenewed(sequence, std::move(answer));
-      }));
+  session->Ask<Renewal>({.generation = lease.generation},
+                        lifetime_.Guard([this, tree = origin_.tree, id = lease.id, wanted = lease.longest_life](
+                                            const Session::Key& key, Reply<Renewal> reply) {
+                          context_.source.Renew(*tree, id, *key.value, wanted,
+                                                [reply = std::move(reply), tree, value = key.value](
+                                                    Answer<Renewal> answer) { reply(std::move(answer)); });
+                        }),
+                        lifetime_.Guard([this, sequence = lease.sequence](Answer<Renewal> answer) {
+                          OnRenewed(sequence, std::move(answer));
+                        }));
 }
 
 void LeasedSecret::OnRenewed(uint64_t sequence, Answer<Renewal> answer) {

@@ -53,8 +53,9 @@ Listing LeaseMachine::Impl::NamesAbove(const std::string& directory) const {
 Error LeaseMachine::Impl::Failed(const std::string& name, const Failure& failure) {
   if (failure.cause == Cause::kOutage) {
     Known& place = known[name];
-    place.not_before = context.Now() + std::max(Backoff::kFloor, std::min(failure.retry_after.value_or(Duration::zero()),
-                                                                         Backoff::kMostAskedFor));
+    place.not_before =
+        context.Now() +
+        std::max(Backoff::kFloor, std::min(failure.retry_after.value_or(Duration::zero()), Backoff::kMostAskedFor));
     place.failure = failure.error;
   }
   return failure.error;
@@ -67,20 +68,19 @@ void LeaseMachine::Impl::FindPlace(const std::string& name, const Where& where,
   if (place.failure && context.Now() < place.not_before) return then(*place.failure);
   if (place.place) return then(*place.place);
   SessionOf(where.tree->identity)
-      .Ask<Place>(
-          {}, lifetime.Guard([this, where](const Session::Key& key, Reply<Place> reply) {
-            context.source.Find(*where.tree, where.below, *key.value,
-                                [reply = std::move(reply), tree = where.tree, value = key.value](Answer<Place> answer) {
-                                  reply(std::move(answer));
-                                });
-          }),
-          lifetime.Guard([this, name, tree = where.tree, then = std::move(then)](Answer<Place> answer) {
-            if (auto* failure = std::get_if<Failure>(&answer)) return then(Failed(name, *failure));
-            Place& found = std::get<Place>(answer);
-            auto now = Resolve(name);
-            if (now && now->tree == tree) known[name].place = found;
-            then(std::move(found));
-          }));
+      .Ask<Place>({}, lifetime.Guard([this, where](const Session::Key& key, Reply<Place> reply) {
+        context.source.Find(*where.tree, where.below, *key.value,
+                            [reply = std::move(reply), tree = where.tree, value = key.value](Answer<Place> answer) {
+                              reply(std::move(answer));
+                            });
+      }),
+                  lifetime.Guard([this, name, tree = where.tree, then = std::move(then)](Answer<Place> answer) {
+                    if (auto* failure = std::get_if<Failure>(&answer)) return then(Failed(name, *failure));
+                    Place& found = std::get<Place>(answer);
+                    auto now = Resolve(name);
+                    if (now && now->tree == tree) known[name].place = found;
+                    then(std::move(found));
+                  }));
 }
 
 void LeaseMachine::Impl::List(const std::string& directory, ListReply done) {
@@ -92,7 +92,8 @@ void LeaseMachine::Impl::List(const std::string& directory, ListReply done) {
   }
   std::string name = where->instance ? where->tree->name : directory;
   auto held = minted.find(directory);
-  if (held != minted.end() && !held->second->keys().empty()) return ListPlace(directory, *where, {Nature::kMinted, {}}, done);
+  if (held != minted.end() && !held->second->keys().empty())
+    return ListPlace(directory, *where, {Nature::kMinted, {}}, done);
   FindPlace(name, *where, lifetime.Guard([this, directory, where = *where, done](Result<Place> place) {
     if (!place.ok()) return done(std::move(place).error());
     if (place->nature == Nature::kStatic) return ListStatic(where, done);
@@ -115,19 +116,19 @@ void LeaseMachine::Impl::ListPlace(const std::string& name, const Where& where, 
 void LeaseMachine::Impl::ListStatic(const Where& where, ListReply done) {
   using Entries = std::vector<protocol::Entry>;
   SessionOf(where.tree->identity)
-      .Ask<Entries>(
-          {}, lifetime.Guard([this, where](const Session::Key& key, Reply<Entries> reply) {
-            context.source.List(*where.tree, where.below, *key.value,
-                                [reply = std::move(reply), tree = where.tree, value = key.value](Answer<Entries> answer) {
-                                  reply(std::move(answer));
-                                });
-          }),
-          [done = std::move(done)](Answer<Entries> answer) {
-            if (auto* failure = std::get_if<Failure>(&answer)) return done(failure->error);
-            Listing listing;
-            listing.entries = std::move(std::get<Entries>(answer));
-            done(std::move(listing));
-          });
+      .Ask<Entries>({}, lifetime.Guard([this, where](const Session::Key& key, Reply<Entries> reply) {
+        context.source.List(*where.tree, where.below, *key.value,
+                            [reply = std::move(reply), tree = where.tree, value = key.value](Answer<Entries> answer) {
+                              reply(std::move(answer));
+                            });
+      }),
+                    [this, done = std::move(done), ttl = where.tree->ttl](Answer<Entries> answer) {
+                      if (auto* failure = std::get_if<Failure>(&answer)) return done(failure->error);
+                      Listing listing;
+                      listing.entries = std::move(std::get<Entries>(answer));
+                      listing.fresh_until = context.loop.Now() + ttl;
+                      done(std::move(listing));
+                    });
 }
 
 LeasedSecret& LeaseMachine::Impl::MintedAt(const std::string& secret, const Where& where) {
@@ -161,19 +162,20 @@ void LeaseMachine::Impl::Read(const std::string& secret, ReadReply done) {
 
 void LeaseMachine::Impl::ReadStatic(const std::string& name, const Where& where, ReadReply done) {
   SessionOf(where.tree->identity)
-      .Ask<Grant>(
-          {}, lifetime.Guard([this, where](const Session::Key& key, Reply<Grant> reply) {
-            context.source.Get(*where.tree, where.below, *key.value,
-                               [reply = std::move(reply), tree = where.tree, value = key.value](Answer<Grant> answer) {
-                                 reply(std::move(answer));
-                               });
-          }),
-          lifetime.Guard([this, name, tree = where.tree, done](Answer<Grant> answer) {
-            auto* failure = std::get_if<Failure>(&answer);
-            if (failure == nullptr) return done(static_places.Take(name, *tree, std::move(std::get<Grant>(answer))));
-            if (failure->cause != Cause::kOutage) known.erase(name);  // it may be something else when it is there again
-            done(Failed(name, *failure));
-          }));
+      .Ask<Grant>({}, lifetime.Guard([this, where](const Session::Key& key, Reply<Grant> reply) {
+        context.source.Get(*where.tree, where.below, *key.value,
+                           [reply = std::move(reply), tree = where.tree, value = key.value](Answer<Grant> answer) {
+                             reply(std::move(answer));
+                           });
+      }),
+                  lifetime.Guard([this, name, tree = where.tree, done](Answer<Grant> answer) {
+                    auto* failure = std::get_if<Failure>(&answer);
+                    if (failure == nullptr)
+                      return done(static_places.Take(name, *tree, std::move(std::get<Grant>(answer))));
+                    if (failure->cause != Cause::kOutage)
+                      known.erase(name);  // it may be something else when it is there again
+                    done(Failed(name, *failure));
+                  }));
 }
 
 void LeaseMachine::Impl::Forget(const std::string& secret) {

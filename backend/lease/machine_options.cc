@@ -80,7 +80,8 @@ void LeaseMachine::Impl::LoadSecret(const std::string& name) {
   Result<SecretBuffer> bytes = context.records.Get(std::string(kSecret) + name);
   Result<SecretRecord> record = bytes.ok() ? DecodeSecret(*bytes) : Result<SecretRecord>(bytes.error());
   if (!record.ok()) {
-    problems.push_back(StrCat("what was recorded of '", Printable(name), "' cannot be used: ", record.error().message()));
+    problems.push_back(
+        StrCat("what was recorded of '", Printable(name), "' cannot be used: ", record.error().message()));
     return context.Forget(std::string(kSecret) + name);
   }
   std::optional<Where> where = Resolve(name);

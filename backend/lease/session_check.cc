@@ -24,11 +24,10 @@ void Session::Check(uint64_t generation, bool by_other_means, Found found) {
   check.by_other_means |= by_other_means;
   check.waiting.push_back(std::move(found));
   if (under_way) return;
-  context_.source.CheckToken(
-      identity_, *token->value,
-      lifetime_.Guard([this, generation, value = token->value](Answer<TokenState> answer) {
-        OnChecked(generation, std::move(answer));
-      }));
+  context_.source.CheckToken(identity_, *token->value,
+                             lifetime_.Guard([this, generation, value = token->value](Answer<TokenState> answer) {
+                               OnChecked(generation, std::move(answer));
+                             }));
 }
 
 void Session::OnChecked(uint64_t generation, Answer<TokenState> answer) {
@@ -68,8 +67,7 @@ void Session::CheckByRenewal(uint64_t generation, const Failure& why) {
   const HeldToken* token = Find(generation);
   if (token == nullptr || !CanRenew(*token) || renewing_) return CheckByLogin(generation, why);
   context_.source.RenewToken(
-      identity_, *token->value,
-      lifetime_.Guard([this, generation, why, value = token->value](Answer<Renewal> answer) {
+      identity_, *token->value, lifetime_.Guard([this, generation, why, value = token->value](Answer<Renewal> answer) {
         HeldToken* renewed = Find(generation);
         auto* renewal = std::get_if<Renewal>(&answer);
         if (renewed != nullptr && renewal != nullptr) {

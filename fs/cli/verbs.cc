@@ -9,11 +9,11 @@ namespace leasefs::cli {
 namespace {
 
 constexpr const VerbSpec* kVerbs[] = {
-    &kStoreInit,   &kStoreStatus, &kStoreUnlock,  &kStoreBackup, &kStoreRekey,              //
-    &kPut,         &kGet,         &kLs,           &kRm,          &kHistory,    &kRollback,  //
-    &kImport,      &kStatus,      &kStat,         &kExplain,     &kRefresh,    &kReload,    //
-    &kStop,        &kCheckConfig, &kLoginCheck,   &kVaultConfig, &kVaultPolicy,             //
-    &kVersion,     &kHelp,        &kCompletion,
+    &kStoreInit, &kStoreStatus, &kStoreUnlock, &kStoreBackup, &kStoreRekey,               //
+    &kPut,       &kGet,         &kLs,          &kRm,          &kHistory,     &kRollback,  //
+    &kImport,    &kStatus,      &kStat,        &kExplain,     &kRefresh,     &kReload,    //
+    &kStop,      &kCheckConfig, &kLoginCheck,  &kVaultConfig, &kVaultPolicy,              //
+    &kVersion,   &kHelp,        &kCompletion,
 };
 
 constexpr std::array<OptionSpec, 6> kGlobalOptions = {{
@@ -60,8 +60,8 @@ std::span<const OptionSpec> GlobalOptions() {
 }
 
 const VerbSpec* FindVerb(std::string_view full_name) {
-  const auto found =
-      std::find_if(std::begin(kVerbs), std::end(kVerbs), [&](const VerbSpec* verb) { return verb->FullName() == full_name; });
+  const auto found = std::find_if(std::begin(kVerbs), std::end(kVerbs),
+                                  [&](const VerbSpec* verb) { return verb->FullName() == full_name; });
   return found == std::end(kVerbs) ? nullptr : *found;
 }
 

@@ -49,7 +49,7 @@ struct StatusReport {
   std::string mount;
   BootTime started{};                                // this process
   uint64_t requests = 0;                             // of the kernel, answered
-  std::map<std::string, std::string> backend_kinds;  // name -> "store"
+  std::map<std::string, std::string> backend_kinds;  // name -> "store", "vault"
   GateReport gate;
   AuditReport audit;
   MemoryReport memory;

@@ -165,6 +165,9 @@ void Keeper::BeginStop(ExitStatus status, bool revoke) {
   service_manager_.Stopping();
   fs_->Stop();
   for (BackendChild& backend : backends_) backend.child->Stop(revoke);
+  for (const BackendOptions& backend : reload_.running().backends) {
+    revoke = revoke || (backend.type == BackendType::kVault && backend.vault.on_stop == VaultOptions::OnStop::kRevoke);
+  }
   loop_->After(revoke ? options_.revoke_limit : options_.stop_limit, [this] { KillAll(); });
   StopIfAllDead();
 }

@@ -34,11 +34,13 @@ Status SetRole(const std::string& text, Arguments& arguments) {
 // True: `option` takes no value.
 bool SetFlag(const std::string& option, Arguments& arguments) {
   static const std::map<std::string, Role> roles = {{"--check-config", Role::kCheckConfig},
+                                                    {"--check-login", Role::kCheckLogin},
                                                     {"--detach", Role::kDetach},
                                                     {"--help", Role::kHelp},
                                                     {"-h", Role::kHelp},
                                                     {"--version", Role::kVersion}};
   if (option == "--require-lock") return arguments.require_lock = true;
+  if (option == "--json") return arguments.json = true;
   auto found = roles.find(option);
   if (found == roles.end()) return false;
   arguments.role = found->second;
@@ -88,6 +90,7 @@ std::string HelpText() {
       kDefaultConfig,
       ")\n"
       "  --check-config   only read the configuration: exit status 0, or 78 with all that is wrong\n"
+      "  --check-login    log in to each vault as the daemon would, and say what works (`leasefs login-check`)\n"
       "  --detach         unmount what a leasefsd that was killed has left behind\n"
       "  --version        print the version\n"
       "\n"

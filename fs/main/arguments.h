@@ -12,7 +12,7 @@
 
 namespace leasefs {
 
-enum class Role : uint8_t { kKeeper, kCheckConfig, kDetach, kFs, kStore, kVault, kHelp, kVersion };
+enum class Role : uint8_t { kKeeper, kCheckConfig, kCheckLogin, kDetach, kFs, kStore, kVault, kHelp, kVersion };
 
 struct Arguments {
   Role role = Role::kKeeper;
@@ -25,6 +25,7 @@ struct Arguments {
   gid_t peer_group = 0;       // --peer-group: who may use its socket, beside root
   uint64_t generation = 0;    // --generation: of the configuration
   bool require_lock = false;  // --require-lock
+  bool json = false;          // --json, of --check-login
 };
 
 inline constexpr char kDefaultConfig[] = "/etc/leasefs/leasefs.toml";

@@ -21,7 +21,8 @@ control::StatusReport ControlView::Status() const {
   for (const FuseSession::OperationCounts& operation : parts_.session.counters().operations) {
     report.requests += operation.count;
   }
-  for (const BackendOptions& backend : parts_.config.backends) report.backend_kinds[backend.name] = "store";
+  for (const BackendOptions& backend : parts_.config.backends) 
+    report.backend_kinds[backend.name] = backend.type == BackendType::kStore ? "store" : "vault";
   report.gate = parts_.gate.Report();
   report.audit = Audit();
   report.memory = Memory();

@@ -9,33 +9,13 @@
 #include <utility>
 
 #include "fs/base/strings.h"
+#include "fs/main/read_file.h"
 
 namespace leasefs {
 namespace {
 
 constexpr Duration kAnswerLimit = std::chrono::seconds(10);
 constexpr Duration kLookInterval = std::chrono::seconds(2);
-
-Result<SecretBuffer> ReadAll(const std::string& name, int fd) {
-  struct stat info {};
-  if (fstat(fd, &info) != 0) return ErrnoError(name, errno);
-  const size_t max = vault::CredentialFiles::kMaxBytes;
-  if (info.st_size < 0 || static_cast<uint64_t>(info.st_size) > max) {
-    return Error(ErrorKind::kTooLarge, StrCat(name, ": larger than ", max, " bytes: that is no credential"));
-  }
-  SecretBuffer text(static_cast<size_t>(info.st_size) + 1);  // one more, to see that it has not grown
-  size_t done = 0;
-  while (done < text.size()) {
-    ssize_t got = read(fd, text.ExposeMutable().data() + done, text.size() - done);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return ErrnoError(name, errno);
-    if (got == 0) break;
-    done += static_cast<size_t>(got);
-  }
-  if (done == text.size()) return Error(ErrorKind::kUnreachable, StrCat(name, ": it was written while it was read"));
-  text.Resize(done);
-  return text;
-}
 
 }  // namespace
 
@@ -95,7 +75,7 @@ void KeeperFiles::OnProblem(uint64_t number, const std::string& problem) {
 
 void KeeperFiles::Read(const std::string& name, std::function<void(Result<SecretBuffer>)> done) {
   Open(name, [name, done = std::move(done)](Result<UniqueFd> file) {
-    done(file.ok() ? ReadAll(name, file->get()) : Result<SecretBuffer>(std::move(file).error()));
+    done(file.ok() ? ReadCredential(name, file->get()) : Result<SecretBuffer>(std::move(file).error()));
   });
 }
 

@@ -19,6 +19,7 @@
 #include "fs/main/arguments.h"
 #include "fs/main/child_runtime.h"
 #include "fs/main/fs_process.h"
+#include "fs/main/login_check.h"
 #include "fs/main/store_process.h"
 #include "fs/main/vault_process.h"
 #include "fs/secrets/state_memory.h"
@@ -86,6 +87,8 @@ int Main(const std::vector<std::string>& words) {
       return std::puts("leasefsd " LEASEFS_VERSION) < 0 ? kExitFailure : kExitOk;
     case Role::kCheckConfig:
       return CheckConfig(arguments->config);
+    case Role::kCheckLogin:
+      return CheckLogin(*arguments);
     case Role::kDetach:
       return Detach(arguments->config);
     case Role::kFs:

@@ -26,6 +26,10 @@ class PendingBackend : public Backend {
     backend_->TellAgain();
   }
 
+  void TellReport(protocol::Report report) {
+    if (events_.on_report) events_.on_report(std::move(report));
+  }
+
   void SetEvents(Events events) override {
     events_ = std::move(events);
     if (backend_ != nullptr) return backend_->SetEvents(events_);

@@ -28,6 +28,7 @@ namespace leasefs {
 namespace {
 
 constexpr size_t kMaxConfigBytes = size_t{16} << 20;
+constexpr Duration kReportPeriod = std::chrono::seconds(1);
 constexpr Duration kRevokeLimit = std::chrono::seconds(25);  // less than the keeper waits
 
 class VaultProcess {
@@ -43,6 +44,7 @@ class VaultProcess {
   Status TakeConfig(int fd);
   void BeginStop(bool revoke);
   void TellProblem(const std::string& problem);
+  void TellReport();
 
   const Arguments& arguments_;
   VaultPart part_;
@@ -87,6 +89,7 @@ Status VaultProcess::Prepare() {
     keeper_->Send(ChildMessageType::kFileRequest, number);
   });
   server_ = std::make_unique<BackendServer>(*loop_, backend_, ServerOptionsOf(part_));
+  TellReport();
   tls_ = std::make_unique<TlsFiles>(*loop_, *files_, settings_);
   tls_->Start([this](TlsFiles::Pem pem) { UsePem(std::move(pem)); },
               [this](const std::string& problem) { TellProblem(problem); });
@@ -98,6 +101,17 @@ Status VaultProcess::Serve() {
   keeper_->Send(ChildMessageType::kReady);
   loop_->Run();
   return Ok();
+}
+
+void VaultProcess::TellReport() {
+  loop_->After(kReportPeriod, [this] { TellReport(); });
+  if (machine_ == nullptr) return;
+  protocol::Report report = ReportOf(machine_->Report());
+  if (!part_.vault.state_key && report.mints != 0) {
+    report.problems.emplace_back(
+        "no state_key is set: leases are not listed on disk, and those of before a power cut are not revoked");
+  }
+  backend_.TellReport(std::move(report));
 }
 
 // What there was to connect with was not enough, or does not belong together.
@@ -151,6 +165,7 @@ void VaultProcess::OnMessage(ChildMessage message) {
     case ChildMessageType::kPong:
     case ChildMessageType::kAuditFile:
     case ChildMessageType::kStoreKey:
+    case ChildMessageType::kStopRequest:
     case ChildMessageType::kReloadRequest:
     case ChildMessageType::kPeerRequest:
     case ChildMessageType::kReloadResult:

@@ -28,7 +28,10 @@ std::optional<uint32_t> SecretGate::UnsureLocked(Attempt& attempt, uint32_t node
   std::reverse(chain.begin(), chain.end());
   for (uint32_t directory : chain) {
     if (nodes_[directory].present == 0) return std::nullopt;
-    if (nodes_[directory].listed != 0) continue;
+    // Those above are known to be there; what is asked for decides whether they still are.
+    bool listed = nodes_[directory].listed != 0;
+    if (listed && directory != chain.back()) continue;
+    if (listed && BootTimeFromNanoseconds(nodes_[directory].listed_until_ns) > loop_.Now()) continue;
     auto failure = listing_failures_.find(directory);
     bool recent = failure != listing_failures_.end() && failure->second.retry_at > loop_.Now();
     if (recent && !attempt.failure) attempt.failure = failure->second.error;

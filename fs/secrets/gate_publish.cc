@@ -206,6 +206,7 @@ void GateAnswers::OnFailed(const std::string& backend, const protocol::Failed& f
       if (empty_listing) {
         failures.erase(directory);
         ApplyListingLocked(directory, {});
+        nodes_[directory].listed_until_ns = ToNanoseconds(frame.retry_at == BootTime{} ? kNever : frame.retry_at);
       }
       if (frame.kind == ErrorKind::kNotFound && !names) {
         held_.Withdraw(directory);
@@ -235,6 +236,7 @@ void GateAnswers::OnEntries(const std::string& backend, protocol::Entries frame)
     for (uint32_t directory : trees_.DirectoriesFor(backend, frame.directory)) {
       nodes_[directory].minted = frame.minted ? 1 : 0;  // first: what is listed is known to be either
       ApplyListingLocked(directory, entries);
+      nodes_[directory].listed_until_ns = ToNanoseconds(frame.fresh_until);
       listing_failures_.erase(directory);
       auto asking = waits_.TakeAll(directory, Question::kNames);
       std::move(asking.begin(), asking.end(), std::back_inserter(waiters));

@@ -14,7 +14,7 @@
 namespace leasefs {
 
 inline constexpr uint64_t kStateMagic = 0x31657461'74736c66;  // "flstate1"
-inline constexpr uint32_t kStateLayout = 4;
+inline constexpr uint32_t kStateLayout = 5;
 
 inline constexpr uint32_t kMaxHandles = 1u << 18;  // descriptors open on the mount
 inline constexpr uint32_t kMaxHandlesPerUid = kMaxHandles / 4;
@@ -51,6 +51,7 @@ struct NodeRecord {
   std::atomic<int64_t> stale_until_ns;
   std::atomic<int64_t> lease_end_ns;
   std::atomic<int64_t> fetched_ns;
+  std::atomic<int64_t> listed_until_ns;  // then its names are asked for again; meaningful while it is listed
 };
 
 enum class VersionState : uint32_t { kFree, kStaged, kHeld };

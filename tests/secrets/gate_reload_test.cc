@@ -118,7 +118,7 @@ TEST_F(GateReloadTest, S22_AHiddenFileIsNotThereForWhoHadLookedItUpBefore) {
 // S5. The names are looked through piece by piece, and the next reload may come before the end.
 TEST_F(GateReloadTest, TellsOfChangedOwnersAlsoWhenReloadsFollowEachOther) {
   MapBackend::Keys keys;
-  for (int i = 0; i < 500; ++i) keys[StrCat("k", i)] = "x";
+  for (int i = 0; i < 500; ++i) keys[StrCat("k", i)] = std::string("x");
   backend_.Put("app/many", keys);
   std::vector<NodeId> inodes;
   for (const auto& [key, value] : keys) inodes.push_back(mount_.OpenNow(StrCat("app/many/", key), kAlice).inode);

@@ -1,5 +1,6 @@
 // A crowd of threads that open and read one file at the same moment:  crowd THREADS PATH [EXPECTED]
-// Prints how many read exactly EXPECTED, or without it what the first one read, how many failed by errno, and the longest
+// Prints how many read exactly EXPECTED, or without it what the first one read, how many failed by errno, and the
+// longest
 // time in milliseconds.
 #include <fcntl.h>
 #include <pthread.h>
