@@ -75,7 +75,7 @@ lease::Answer<VaultReply> VaultClient::Read(const Subject& subject, Shape shape,
   VaultReply reply;
   reply.asked_at = response.sent_at;
   reply.server_time = http::ParseHttpDate(response.Header("date")).value_or(loop_.WallNow());
-  if (response.status == 204 && response.body.empty()) return reply;
+  if ((response.status == 204 || response.status == 202) && response.body.empty()) return reply;
   if (fine && may_be_raw && IsRawText(response)) {
     reply.raw = std::move(response.body);
     return reply;

@@ -12,20 +12,25 @@ using lease::Cause;
 using lease::Failure;
 
 constexpr size_t kMaxQuoteBytes = 200;
-constexpr size_t kMaxWordBytes = 40;   // of letters and other marks: a path, a name
-constexpr size_t kMaxMixedBytes = 16;  // of a word with digits among its letters: longer ones may be an ID or a token
+constexpr size_t kMaxWordBytes = 40;  // of letters and other marks: a path, a name
+constexpr size_t kMaxMixedBytes =
+    16;  // of one that mixes digits, small and capital letters: it may be an ID or a token
 
 bool IsDigit(char c) {
   return c >= '0' && c <= '9';
 }
-bool IsLetter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+bool IsSmall(char c) {
+  return c >= 'a' && c <= 'z';
+}
+bool IsCapital(char c) {
+  return c >= 'A' && c <= 'Z';
 }
 
 // A piece of a word between slashes and other marks.
 bool LooksRandom(std::string_view piece) {
-  const bool mixed = std::ranges::any_of(piece, IsDigit) && std::ranges::any_of(piece, IsLetter);
-  return piece.size() > kMaxWordBytes || (mixed && piece.size() > kMaxMixedBytes);
+  const int kinds = int{std::ranges::any_of(piece, IsDigit)} + int{std::ranges::any_of(piece, IsSmall)} +
+                    int{std::ranges::any_of(piece, IsCapital)};
+  return piece.size() > kMaxWordBytes || (kinds > 1 && piece.size() > kMaxMixedBytes);
 }
 
 bool Contains(std::string_view text, std::string_view part) {
@@ -118,8 +123,10 @@ Failure BadRequest(const Subject& subject, const http::Response& response, std::
     case Asked::kLeaseRevocation: {
       const bool gone = Contains(words, "lease not found") || Contains(words, "invalid lease") ||
                         Contains(words, "lease expired") || Contains(words, "expired lease");
-      return gone ? Make(subject, Cause::kGone, ErrorKind::kRevoked, "the server does not know the lease any more")
-                  : Make(subject, Cause::kRefused, ErrorKind::kExpired, "the lease cannot be renewed any further");
+      if (gone) return Make(subject, Cause::kGone, ErrorKind::kRevoked, "the server does not know the lease any more");
+      return subject.asked == Asked::kLeaseRevocation
+                 ? Make(subject, Cause::kRefused, ErrorKind::kRemote, "the server does not revoke the lease")
+                 : Make(subject, Cause::kRefused, ErrorKind::kExpired, "the lease cannot be renewed any further");
     }
     default:
       break;
@@ -305,7 +312,9 @@ std::string Quotable(std::string_view text) {
   while (line.ends_with(' ')) line.pop_back();
   if (line.size() > kMaxQuoteBytes || Contains(line, "://") || Contains(line, "@") || Contains(line, "=")) return "";
   size_t begin = 0;
-  const auto is_part = [](char c) { return IsDigit(c) || IsLetter(c) || c == '-' || c == '_' || c == '+' || c == '.'; };
+  const auto is_part = [](char c) {
+    return IsDigit(c) || IsSmall(c) || IsCapital(c) || c == '-' || c == '_' || c == '+' || c == '.';
+  };
   for (size_t i = 0; i <= line.size(); ++i) {
     if (i < line.size() && is_part(line[i])) continue;
     if (LooksRandom(std::string_view(line).substr(begin, i - begin))) return "";

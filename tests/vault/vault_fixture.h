@@ -92,6 +92,15 @@ class VaultFixture : public testing::Test {
     return Answered<std::vector<protocol::Entry>>([&](auto done) { source().List(tree, below, token_, done); });
   }
 
+  // A source that knows nothing, and a server that has not been told its answers.
+  void Again() {
+    source_.reset();
+    client_.reset();
+    answers_.clear();
+    lost_.clear();
+    record_.attempts.clear();
+  }
+
   template <class T>
   static lease::Failure Failed(const lease::Answer<T>& answer) {
     const auto* failure = std::get_if<lease::Failure>(&answer);
