@@ -33,6 +33,11 @@ void AddHeader(http::Request& request, std::string name, SecretBuffer value) {
   request.headers.push_back({.name = std::move(name), .value = std::move(value)});
 }
 
+bool HasControlBytes(std::string_view escaped) {
+  return escaped.find("%0") != std::string_view::npos || escaped.find("%1") != std::string_view::npos ||
+         escaped.find("%7F") != std::string_view::npos;
+}
+
 bool IsRawText(const http::Response& response) {
   const std::string_view type = response.Header("content-type");
   const bool known = type.starts_with("application/pem-certificate-chain") ||
@@ -45,6 +50,10 @@ bool IsRawText(const http::Response& response) {
 
 void VaultClient::Ask(Question question, Done done) {
   const bool repeatable = IsRepeatable(question.subject.asked) && question.method == http::Method::kGet;
+  Expected expected{.subject = std::move(question.subject),
+                    .shape = question.shape,
+                    .may_be_raw = question.may_be_raw,
+                    .unprintable = HasControlBytes(question.path)};
   http::Request request;
   request.method = question.method;
   request.path = "/v1/" + question.path;
@@ -55,19 +64,18 @@ void VaultClient::Ask(Question question, Done done) {
   AddHeader(request, "X-Vault-Request", SecretBuffer::CopyOf("true"));
   if (!question.name_space.empty()) AddHeader(request, "X-Vault-Namespace", SecretBuffer::CopyOf(question.name_space));
   if (!question.token.empty()) AddHeader(request, "X-Vault-Token", std::move(question.token));
-  http_.Send(std::move(request),
-             [this, subject = std::move(question.subject), shape = question.shape, raw = question.may_be_raw,
-              done = std::move(done), alive = std::weak_ptr(alive_)](Result<http::Response> result, bool in_doubt) {
-               if (!alive.expired()) done(Read(subject, shape, raw, std::move(result), in_doubt));
-             });
+  http_.Send(std::move(request), [this, expected = std::move(expected), done = std::move(done),
+                                  alive = std::weak_ptr(alive_)](Result<http::Response> result, bool in_doubt) {
+    if (!alive.expired()) done(Read(expected, std::move(result), in_doubt));
+  });
 }
 
 void VaultClient::Later(std::function<void()> task) {
   loop_.After(Duration(0), WhileAlive(std::move(task)));
 }
 
-lease::Answer<VaultReply> VaultClient::Read(const Subject& subject, Shape shape, bool may_be_raw,
-                                            Result<http::Response> result, bool in_doubt) {
+lease::Answer<VaultReply> VaultClient::Read(const Expected& expected, Result<http::Response> result, bool in_doubt) {
+  const Subject& subject = expected.subject;
   if (!result.ok()) return FailureOfTransport(subject, std::move(result).error(), in_doubt);
   http::Response& response = *result;
   if (IsToBeAvoided(response.status)) http_.Avoid(response.address);
@@ -76,18 +84,21 @@ lease::Answer<VaultReply> VaultClient::Read(const Subject& subject, Shape shape,
   reply.asked_at = response.sent_at;
   reply.server_time = http::ParseHttpDate(response.Header("date")).value_or(loop_.WallNow());
   if ((response.status == 204 || response.status == 202) && response.body.empty()) return reply;
-  if (fine && may_be_raw && IsRawText(response)) {
+  if (fine && expected.may_be_raw && IsRawText(response)) {
     reply.raw = std::move(response.body);
     return reply;
   }
   // The body is gone after it was read; what it began with is remembered for the words.
   const size_t size = response.body.size();
   if (size == 0 || response.body.ExposeText().find_first_not_of(" \t\r\n") == std::string_view::npos) {
+    if (response.status == 400 && expected.unprintable) {
+      return Refused(subject, ErrorKind::kNotFound, "the server takes no path with bytes that cannot be printed");
+    }
     return FailureOfStranger(subject, response, "");
   }
   const std::string_view text = response.body.ExposeText();
   if (text[text.find_first_not_of(" \t\r\n")] != '{') return FailureOfStranger(subject, response, "");
-  auto answer = ReadAnswer(std::exchange(response.body, SecretBuffer::CopyOf("{")), shape);
+  auto answer = ReadAnswer(std::exchange(response.body, SecretBuffer::CopyOf("{")), expected.shape);
   if (!answer.ok()) {
     lease::Failure failure = FailureOfStranger(subject, response, answer.error().message());
     if (answer.error().kind() != ErrorKind::kTooLarge) return failure;

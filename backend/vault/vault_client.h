@@ -61,8 +61,14 @@ class VaultClient {
   Loop& loop() { return loop_; }
 
  private:
-  lease::Answer<VaultReply> Read(const Subject& subject, Shape shape, bool may_be_raw, Result<http::Response> result,
-                                 bool in_doubt);
+  // How an answer is to be read.
+  struct Expected {
+    Subject subject;
+    Shape shape = Shape::kPlain;
+    bool may_be_raw = false;
+    bool unprintable = false;  // the path has bytes that servers refuse
+  };
+  lease::Answer<VaultReply> Read(const Expected& expected, Result<http::Response> result, bool in_doubt);
 
   Loop& loop_;
   http::HttpClient& http_;

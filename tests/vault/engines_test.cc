@@ -193,9 +193,9 @@ TEST_F(EnginesTest, AMintIsNotSentTwice) {
 
 TEST_F(EnginesTest, AStaticRoleChangesWithItsRotation) {
   const Tree tree = At("db", "database", "static-creds/app");
-  Answer(
-      "GET db/static-creds/app",
-      R"("lease_id":"","data":{"username":"u","password":"p","ttl":28,"rotation_period":30,"last_vault_rotation":"2026-11-24T14:12:33Z"})");
+  Answer("GET db/static-creds/app",
+         R"("lease_id":"","data":{"username":"u","password":"p","ttl":28,"rotation_period":30,)"
+         R"("last_vault_rotation":"2026-11-24T14:12:33Z"})");
   const auto grant = Good(Get(tree));
   EXPECT_THAT(Texts(grant.fields), ElementsAre("username=u", "password=p", "rotation_period=30",
                                                "last_vault_rotation=2026-11-24T14:12:33Z"));
@@ -249,9 +249,8 @@ TEST_F(EnginesTest, ACertificateEndsWithItselfAndHasItsChain) {
 
 TEST_F(EnginesTest, WithoutChainTheAuthorityAloneIsTheChainAndWithoutKeyThereIsNoBundle) {
   const Tree tree = At("pki", "pki", "sign/web");
-  Answer(
-      "POST pki/sign/web",
-      R"("data":{"certificate":"-----BEGIN CERTIFICATE-----\nC","issuing_ca":"-----BEGIN I","expiration":"1795529575"})");
+  Answer("POST pki/sign/web", R"("data":{"certificate":"-----BEGIN CERTIFICATE-----\nC","issuing_ca":"-----BEGIN I",)"
+                              R"("expiration":"1795529575"})");
   const auto texts = Texts(Good(Get(tree)).fields);
   EXPECT_THAT(texts, AllOf(Contains("chain=-----BEGIN I\n"), Not(Contains(StartsWith("bundle=")))));
 }
@@ -344,7 +343,8 @@ TEST_F(EnginesTest, ACodeEndsAsItSaysOrWithItsPeriod) {
 
 TEST_F(EnginesTest, ALeaseIsRenewedAndTheAnswerIsTheTruth) {
   On("POST sys/leases/renew", 200,
-     R"({"request_id":"r","lease_id":"db/creds/app/l","renewable":true,"lease_duration":7,"data":null,"warnings":["TTL of \"60s\" exceeded"]})");
+     R"({"request_id":"r","lease_id":"db/creds/app/l","renewable":true,"lease_duration":7,)"
+     R"("data":null,"warnings":["TTL of \"60s\" exceeded"]})");
   const auto renewal = Good(Renew(TreeAt("db/creds/app"), milliseconds(59'500)));
   EXPECT_EQ(renewal.life, seconds(7));
   EXPECT_TRUE(renewal.renewable);

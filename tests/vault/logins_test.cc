@@ -237,8 +237,8 @@ TEST_F(LoginsTest, AnAnswerWithoutAToken) {
 TEST_F(LoginsTest, ABatchTokenIsNotRenewable) {
   Use({.method = LoginMethod::kCert});
   On("POST auth/cert/login", 200,
-     Envelope(
-         R"("auth":{"client_token":"b.AAAA","accessor":"","lease_duration":60,"renewable":false,"token_type":"batch"})"));
+     Envelope(R"("auth":{"client_token":"b.AAAA","accessor":"","lease_duration":60,)"
+              R"("renewable":false,"token_type":"batch"})"));
   const auto token = Good(Login("web"));
   EXPECT_FALSE(token.renewable);
   EXPECT_EQ(token.life, seconds(60));

@@ -4,7 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,6 +13,7 @@
 #include "fs/base/sim_loop.h"
 #include "tests/support/scripted_transport.h"
 #include "tests/vault/memory_files.h"
+#include "tests/vault/scripted_vault.h"
 
 namespace leasefs::vault {
 
@@ -25,14 +25,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 using testing::UnorderedElementsAre;
-
-// An answer as the server gives it: what stands in the envelope, but for what is empty anyway.
-inline std::string Envelope(const std::string& members) {
-  return "{\"request_id\":\"r\"," + members + ",\"wrap_info\":null,\"warnings\":null}\n";
-}
-inline std::string Errors(const std::string& text) {
-  return text.empty() ? "{\"errors\":[]}\n" : "{\"errors\":[\"" + text + "\"]}\n";
-}
 
 class VaultFixture : public testing::Test {
  protected:
@@ -47,18 +39,18 @@ class VaultFixture : public testing::Test {
     EXPECT_EQ(loop_.pending(), 0U) << "a timer was left behind";
   }
 
-  // `path` with its method, and its query if it has one: "GET secret/data/web". The last answer of a path stays.
+  // `request`: method and path, with its query if it has one: "GET secret/data/web".
   void On(const std::string& request, int status, std::string body, std::vector<http::ResponseHeader> headers = {}) {
-    if (!body.empty() && body[0] == '{') headers.push_back({.name = "content-type", .value = "application/json"});
-    answers_[request].push_back({status, std::move(body), std::move(headers)});
+    server_.On(request, status, std::move(body), std::move(headers));
   }
-  void Lose(const std::string& request, bool sent) { lost_[request] = sent; }
+  void Lose(const std::string& request, bool sent) { server_.Lose(request, sent); }
 
   VaultSource& source() {
     if (source_ == nullptr) {
       client_ = std::make_unique<http::HttpClient>(
-          options_, loop_,
-          std::make_unique<ScriptedTransport>(loop_, record_, [this](const http::Attempt& a) { return Act(a); }));
+          options_, loop_, std::make_unique<ScriptedTransport>(loop_, record_, [this](const http::Attempt& a) {
+            return server_.Act(a);
+          }));
       source_ = std::make_unique<VaultSource>(loop_, *client_, files_, settings_);
     }
     return *source_;
@@ -96,8 +88,7 @@ class VaultFixture : public testing::Test {
   void Again() {
     source_.reset();
     client_.reset();
-    answers_.clear();
-    lost_.clear();
+    server_.Clear();
     record_.attempts.clear();
   }
 
@@ -143,7 +134,7 @@ class VaultFixture : public testing::Test {
   }
   std::vector<std::string> Asked() const {
     std::vector<std::string> asked;
-    for (const auto& seen : record_.attempts) asked.push_back(RequestOf(seen.method, seen.url));
+    for (const auto& seen : record_.attempts) asked.push_back(ScriptedVault::RequestOf(seen.method, seen.url));
     return asked;
   }
   const ScriptedTransport::Seen& Last() const { return record_.attempts.back(); }
@@ -172,36 +163,7 @@ class VaultFixture : public testing::Test {
   std::unique_ptr<VaultSource> source_;
 
  private:
-  struct Scripted {
-    int status;
-    std::string body;
-    std::vector<http::ResponseHeader> headers;
-  };
-
-  static std::string RequestOf(http::Method method, const std::string& url) {
-    return StrCat(http::MethodName(method), " ", url.substr(url.find("/v1/") + 4));
-  }
-
-  ScriptedTransport::Reply Act(const http::Attempt& attempt) {
-    const std::string request = RequestOf(attempt.request->method, attempt.path);
-    if (const auto lost = lost_.find(request); lost != lost_.end()) return {.outcome = test::Unreachable(lost->second)};
-    const auto found = answers_.find(request);
-    if (found == answers_.end())
-      return {.outcome = Outcome({404, Errors("no handler for route: " + request), {}}, attempt)};
-    const Scripted scripted = found->second.front();
-    if (found->second.size() > 1) found->second.pop_front();
-    return {.outcome = Outcome(scripted, attempt)};
-  }
-  http::Outcome Outcome(const Scripted& scripted, const http::Attempt& attempt) {
-    http::Outcome outcome = test::Answered(scripted.status, scripted.headers);
-    outcome.response->body = SecretBuffer::CopyOf(scripted.body);
-    outcome.response->address = attempt.address.Text();
-    outcome.response->sent_at = loop_.Now();
-    return outcome;
-  }
-
-  std::map<std::string, std::deque<Scripted>> answers_;
-  std::map<std::string, bool> lost_;
+  ScriptedVault server_{loop_};
 };
 
 }  // namespace leasefs::vault
