@@ -22,8 +22,9 @@ Failure CannotLogIn(const Subject& subject, std::string_view what) {
 Failure CannotRead(const Subject& subject, const Error& error) {
   const bool about_file = error.kind() == ErrorKind::kNotFound || error.kind() == ErrorKind::kDenied ||
                           error.kind() == ErrorKind::kTooLarge || error.kind() == ErrorKind::kInvalid;
-  Failure failure = CannotLogIn(subject, error.message());
-  if (!about_file) failure.cause = Cause::kOutage;
+  if (about_file) return CannotLogIn(subject, error.message());
+  Failure failure = Refused(subject, error.kind(), error.message());
+  failure.cause = Cause::kOutage;
   return failure;
 }
 

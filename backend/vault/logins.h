@@ -20,6 +20,7 @@ class Logins {
   void Login(const std::string& identity, lease::Reply<lease::Token> done);
   void Renew(const std::string& identity, const SecretBuffer& token, lease::Reply<lease::Renewal> done);
   void Check(const std::string& identity, const SecretBuffer& token, lease::Reply<lease::TokenState> done);
+  // Only what was got by a login of ours.
   void Revoke(const std::string& identity, const SecretBuffer& token, lease::Reply<Done> done);
 
   // The credential of this identity is another now: what was made of the last one is forgotten.

@@ -128,8 +128,10 @@ std::vector<protocol::Field> Members::TakeFields() && {
   std::vector<protocol::Field> fields;
   for (Member& member : members_) {
     if (!protocol::IsValidKey(member.name)) continue;
-    // Whether the bytes are a string or JSON text is known here, by `kind`, and nowhere behind.
-    fields.push_back({.key = std::move(member.name), .too_large = member.too_large, .value = std::move(member.value)});
+    fields.push_back({.key = std::move(member.name),
+                      .too_large = member.too_large,
+                      .value = std::move(member.value),
+                      .json = member.kind != Member::Kind::kString && !member.too_large});
   }
   members_.clear();
   return fields;

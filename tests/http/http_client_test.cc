@@ -44,7 +44,10 @@ class HttpClientTest : public testing::Test {
   // Runs until it is answered.
   Result<Response> Ask(Request request) {
     std::optional<Result<Response>> result;
-    client_->Send(std::move(request), [&](Result<Response> got, bool /*in_doubt*/) { result = std::move(got); });
+    client_->Send(std::move(request), [&](Result<Response> got, bool in_doubt) {
+      result = std::move(got);
+      in_doubt_ = in_doubt;
+    });
     EXPECT_FALSE(result) << "within Send";
     while (!result && loop_.Step()) {
     }
@@ -58,6 +61,7 @@ class HttpClientTest : public testing::Test {
   }
 
   SimLoop loop_{7};
+  bool in_doubt_ = false;  // the last one
   ClientOptions options_;
   ScriptedTransport::Record record_;
   std::unique_ptr<HttpClient> client_;
@@ -67,6 +71,23 @@ TEST_F(HttpClientTest, AnAddressStaysPreferredWhateverItAnswers) {
   Make({"https://a", "https://b"}, [](const Attempt&) { return ScriptedTransport::Reply{Answered(500)}; });
   for (int i = 0; i < 5; ++i) EXPECT_EQ(Ask(Repeatable())->status, 500);
   EXPECT_THAT(Hosts(), testing::Each("a"));
+}
+
+// Whoever asked for something that is made once must know whether it may have been made.
+TEST_F(HttpClientTest, AFailureThatMayHaveHadItsEffectIsInDoubt) {
+  const auto in_doubt = [&](ScriptedTransport::Script script) {
+    Make({"https://a"}, std::move(script));
+    EXPECT_FALSE(Ask(Once()).ok());
+    return in_doubt_;
+  };
+  using Reply = ScriptedTransport::Reply;
+  EXPECT_TRUE(in_doubt([](const Attempt&) { return Reply{Unreachable(/*sent=*/true)}; }));
+  EXPECT_FALSE(in_doubt([](const Attempt&) { return Reply{Unreachable(/*sent=*/false)}; }));
+  EXPECT_TRUE(in_doubt([](const Attempt&) { return Reply{Answered(200), ScriptedTransport::kSilence}; }));
+  EXPECT_FALSE(in_doubt([](const Attempt&) { return Reply{Answered(307)}; })) << "a redirect that is not followed";
+  Make({"https://a"}, [](const Attempt&) { return Reply{Answered(500)}; });
+  EXPECT_TRUE(Ask(Once()).ok());
+  EXPECT_FALSE(in_doubt_) << "it was answered";
 }
 
 TEST_F(HttpClientTest, ATransportFailureTurnsToTheNextAddressAndStaysThere) {

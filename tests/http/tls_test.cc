@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <fstream>
+#include <sstream>
 
 #include "fs/base/strings.h"
 #include "tests/http/client_fixture.h"
@@ -150,6 +151,66 @@ TEST_F(TlsTest, AKeyThatDoesNotBelongToTheCertificate) {
   options_.transport.tls.client_certificate_file = authority_.Issue({}).certificate;
   options_.transport.tls.client_key_file = authority_.Issue({}).key;
   EXPECT_THAT(Try({.files = files_}), AllOf(StartsWith("remote: "), HasSubstr("cannot be used")));
+}
+
+std::string Contents(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+std::shared_ptr<TlsPem> PemOf(const std::string& authorities, const CertificateFiles& client = {}) {
+  auto pem = std::make_shared<TlsPem>();
+  pem->authorities = SecretBuffer::CopyOf(authorities.empty() ? "" : Contents(authorities));
+  pem->client_certificate = SecretBuffer::CopyOf(client.certificate.empty() ? "" : Contents(client.certificate));
+  pem->client_key = SecretBuffer::CopyOf(client.key.empty() ? "" : Contents(client.key));
+  return pem;
+}
+
+TEST_F(TlsTest, AuthoritiesFromMemoryCountAndNoOthers) {
+  options_.transport.tls.pem = PemOf(authority_.certificate_file());
+  options_.transport.tls.ca_file = "";
+  EXPECT_EQ(Try({.files = files_}), "status 200");
+  // Also beside a file in which the right one is.
+  const test::TestAuthority other("somebody else");
+  options_.transport.tls.pem = PemOf(other.certificate_file());
+  options_.transport.tls.ca_file = authority_.certificate_file();
+  EXPECT_THAT(Try({.files = files_}), AllOf(StartsWith("remote: "), HasSubstr("unknown authority")));
+}
+
+TEST_F(TlsTest, AClientCertificateFromMemoryIsShownAndCanBeReplaced) {
+  const CertificateFiles ours = authority_.Issue({.common_name = "leasefs", .alternative_names = ""});
+  test::TestAuthority other("somebody else");
+  const CertificateFiles strange = other.Issue({.common_name = "leasefs", .alternative_names = ""});
+  options_.transport.tls.pem = PemOf("", ours);
+  TlsServer server({.files = files_, .client_ca_file = authority_.certificate_file()}, Fine());
+  ConnectTo(server);
+  EXPECT_EQ(Outcome(Get()), "status 200");
+  EXPECT_EQ(Outcome(Get()), "status 200");
+  EXPECT_EQ(server.connections(), 1);
+  // For new connections from now on, be the old one still open.
+  ASSERT_TRUE(client_->UsePem(PemOf("", strange)).ok());
+  EXPECT_THAT(Outcome(Get()), AllOf(StartsWith("remote: "), HasSubstr("client certificate")));
+  ASSERT_TRUE(client_->UsePem(PemOf("", authority_.Issue({.common_name = "renewed", .alternative_names = ""}))).ok());
+  EXPECT_EQ(Outcome(Get()), "status 200");
+}
+
+TEST_F(TlsTest, MemoryThatCannotWorkIsRefusedAndChangesNothing) {
+  const CertificateFiles ours = authority_.Issue({.common_name = "leasefs", .alternative_names = ""});
+  const auto wrong = [&](const std::shared_ptr<TlsPem>& pem) { return CheckPem(*pem).error().message(); };
+  EXPECT_THAT(wrong(PemOf(ours.key)), HasSubstr("authorities holds no PEM certificate"));
+  EXPECT_THAT(wrong(PemOf("", {.certificate = ours.certificate, .key = ""})), HasSubstr("both or none"));
+  EXPECT_THAT(wrong(PemOf("", {.certificate = ours.key, .key = ours.key})), HasSubstr("no PEM certificate"));
+  EXPECT_THAT(wrong(PemOf("", {.certificate = ours.certificate, .key = ours.certificate})), HasSubstr("no PEM key"));
+  EXPECT_THAT(wrong(PemOf("", {.certificate = ours.certificate, .key = files_.key})), HasSubstr("does not belong"));
+  EXPECT_TRUE(CheckPem(*PemOf(authority_.certificate_file(), ours)).ok());
+
+  TlsServer server({.files = files_}, Fine());
+  ConnectTo(server);
+  EXPECT_FALSE(client_->UsePem(PemOf(ours.key)).ok());
+  EXPECT_EQ(Outcome(Get()), "status 200");
+  options_.transport.tls.pem = PemOf(ours.key);
+  EXPECT_THAT(Refused(), HasSubstr("authorities holds no PEM certificate"));
 }
 
 TEST_F(TlsTest, AnAuthorityDirectoryCounts) {

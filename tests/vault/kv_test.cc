@@ -23,6 +23,8 @@ TEST_F(KvTest, S1_StringsAreRawAndEverythingElseIsItsJsonText) {
   EXPECT_THAT(Texts(grant.fields),
               ElementsAre("text=a\"b\nä", "number=12345678901234567890", "float=1.10", R"(list=[1,"x",null])",
                           R"(object={"b":1,"a":{"c":true}})", "null=null", "true=true", "empty=", "e=1E5", "minus=-0"));
+  for (const auto& field : grant.fields)
+    EXPECT_EQ(field.json, field.key != "text" && field.key != "empty") << field.key;
   EXPECT_EQ(grant.number, 7U);
   EXPECT_EQ(grant.ends, kNever);
   EXPECT_EQ(grant.lease_id, "");

@@ -79,6 +79,8 @@ TEST_F(LoginsTest, ATokenFileThatCannotBeUsed) {
   }
   files_.contents.clear();
   EXPECT_THAT(Words(Login()), AllOf(StartsWith("refused login_refused: "), HasSubstr("No such file")));
+  files_.unreachable = true;
+  EXPECT_THAT(Words(Login()), StartsWith("outage unreachable: "));
   EXPECT_THAT(Asked(), IsEmpty());
 }
 
@@ -345,7 +347,13 @@ TEST_F(LoginsTest, ALivingToken) {
   EXPECT_EQ(Good(Check()).life, seconds(7));
 }
 
+TEST_F(LoginsTest, ATokenOfAFileIsNotOursToRevoke) {
+  EXPECT_FALSE(std::holds_alternative<lease::Failure>(Revoke()));
+  EXPECT_THAT(Asked(), IsEmpty());
+}
+
 TEST_F(LoginsTest, ATokenIsRevoked) {
+  settings_.identities[""] = {.method = LoginMethod::kCert};
   On("POST auth/token/revoke-self", 204, "");
   On("POST auth/token/revoke-self", 200, Envelope(R"("data":null)"));
   On("POST auth/token/revoke-self", 403, Errors("permission denied"));

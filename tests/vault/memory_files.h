@@ -18,6 +18,7 @@ class MemoryFiles : public vault::CredentialFiles {
     ++reads[name];
     loop_.After(Duration(0), [this, name, done = std::move(done)] {
       const auto found = contents.find(name);
+      if (unreachable) return done(Error(ErrorKind::kUnreachable, name + ": nobody opens it for us"));
       if (found == contents.end()) return done(Error(ErrorKind::kNotFound, name + ": No such file or directory"));
       done(SecretBuffer::CopyOf(found->second));
     });
@@ -32,6 +33,7 @@ class MemoryFiles : public vault::CredentialFiles {
 
   std::map<std::string, std::string> contents;
   std::map<std::string, int> reads;
+  bool unreachable = false;
 
  private:
   Loop& loop_;
