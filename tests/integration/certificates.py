@@ -56,7 +56,7 @@ class Authority:
             f"[ca]\ndefault_ca = it\n[it]\ndir = {self.dir}\nnew_certs_dir = {self.dir}\ndatabase = {self.dir}/index.txt\n"
             f"serial = {self.dir}/serial\ndefault_md = sha256\npolicy = any\nunique_subject = no\n[any]\ncommonName = supplied\n")
 
-    def issue(self, name, begins=-HOUR, ends=24 * HOUR, names="IP:127.0.0.1,DNS:localhost"):
+    def issue(self, name, begins=-HOUR, ends=24 * HOUR, names="IP:127.0.0.1,DNS:localhost", digest="sha256"):
         """A certificate for servers and clients, valid from now + begins to now + ends. The same name again replaces the files."""
         key, request, certificate, extensions = (self.dir / f"{name}{suffix}" for suffix in (".key", ".csr", ".pem", ".ext"))
         make_key(key)
@@ -65,5 +65,5 @@ class Authority:
         now = datetime.datetime.now(datetime.timezone.utc)
         dates = [(now + offset).strftime("%Y%m%d%H%M%SZ") for offset in (begins, ends)]
         _openssl("ca", "-batch", "-notext", "-config", self.dir / "ca.cnf", "-cert", self.ca, "-keyfile", self.key, "-in", request,
-                 "-out", certificate, "-extfile", extensions, "-startdate", dates[0], "-enddate", dates[1])
+                 "-out", certificate, "-extfile", extensions, "-startdate", dates[0], "-enddate", dates[1], "-md", digest)
         return Pair(certificate, key)

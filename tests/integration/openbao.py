@@ -107,7 +107,7 @@ class Audit:
 class Node:
     """One server process and its files."""
 
-    def __init__(self, directory, authority, storage, name, listener=""):
+    def __init__(self, directory, authority, storage, name, listener="", listen="127.0.0.1"):
         self.dir = directory
         self.dir.mkdir(exist_ok=True)
         self.authority = authority
@@ -121,7 +121,7 @@ class Node:
         self.certificate, self.key = pair.certificate, pair.key
         self.cluster_port = free_port()
         self.config = self.dir / "server.hcl"
-        self._storage, self._listener = storage, listener
+        self._storage, self._listener, self._listen = storage, listener, listen
         self.write_config()
 
     def write_config(self):
@@ -130,7 +130,7 @@ class Node:
         (self.dir / "data").mkdir(exist_ok=True)
         self.config.write_text(
             (raft if self._storage == "raft" else 'storage "inmem" {}\n')
-            + f'listener "tcp" {{\n  address = "127.0.0.1:{self.port}"\n  cluster_address = "127.0.0.1:{self.cluster_port}"\n'
+            + f'listener "tcp" {{\n  address = "{self._listen}:{self.port}"\n  cluster_address = "127.0.0.1:{self.cluster_port}"\n'
             f'  tls_cert_file = "{self.certificate}"\n  tls_key_file = "{self.key}"\n{self._listener}}}\n'
             f'api_addr = "{self.address}"\ncluster_addr = "https://127.0.0.1:{self.cluster_port}"\n'
             'audit "file" "tests" {\n  options {\n    file_path = "audit.jsonl"\n    mode = "0600"\n  }\n}\n'
@@ -196,10 +196,10 @@ class OpenBao:
     """A server, or with nodes=3 a raft cluster, unsealed and with its root token. A context manager; close() leaves nothing.
 
     storage: "inmem" is gone with its process, "raft" lives on over restarts, sealed until unseal().
-    listener: more lines of the listener block.
+    listener: more lines of the listener block. listen: the address that it listens on.
     """
 
-    def __init__(self, storage="raft", nodes=1, listener=""):
+    def __init__(self, storage="raft", nodes=1, listener="", listen="127.0.0.1"):
         need_bao()
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="leasefs-bao-"))
         self.dir.chmod(0o755)
@@ -210,7 +210,7 @@ class OpenBao:
             self.authority = Authority(self.dir / "tls")
             storage = "raft" if nodes > 1 else storage
             for number in range(nodes):
-                self.nodes.append(Node(self.dir / f"node{number}", self.authority, storage, f"node{number}", listener=listener))
+                self.nodes.append(Node(self.dir / f"node{number}", self.authority, storage, f"node{number}", listener, listen))
             self._begin()
         except BaseException:
             self.close()

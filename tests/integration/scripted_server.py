@@ -149,12 +149,12 @@ class FakeVault:
                                     "token_type": "service", "num_uses": 0, "mfa_requirement": None})
         if path.startswith("sys/internal/ui/mounts/kv"):
             return data({"path": "kv/", "type": "kv", "options": {"version": "1"}, "uuid": "u", "accessor": "kv_1"})
-        if path.startswith("kv/"):
+        if path == "kv" or path.startswith("kv/"):
             return self._kv(request, path)
         return errors(404, "no handler for route")
 
     def _kv(self, request, path):
-        name = path.removeprefix("kv/").rstrip("/")
+        name = path[len("kv/"):].rstrip("/")
         if request.method == "LIST" or "list=true" in request.path:
             prefix = name + "/" if name else ""
             below = {key[len(prefix):] for key in self.secrets if key.startswith(prefix)}

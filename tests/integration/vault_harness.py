@@ -85,10 +85,11 @@ class VaultTest(unittest.TestCase):
     POSTGRES = False
     NODES = 1
     STORAGE = "raft"
+    LISTEN = "127.0.0.1"
 
     @classmethod
     def setUpClass(cls):
-        cls.bao = cls.enterClassContext(OpenBao(storage=cls.STORAGE, nodes=cls.NODES))
+        cls.bao = cls.enterClassContext(OpenBao(storage=cls.STORAGE, nodes=cls.NODES, listen=cls.LISTEN))
         if cls.POSTGRES:
             cls.postgres = cls.enterClassContext(Postgres())
             setup.database(cls.bao, cls.postgres)

@@ -1,0 +1,306 @@
+#!/usr/bin/env python3
+"""Rows F1 to F7 of the fault matrix, caused by the real server: it is killed, paused, sealed, a token, lease or policy is taken away, a leader
+falls. An outage causes no login, no mint and no revocation, and a path that fails touches no other (S18)."""
+
+import errno
+import time
+
+import harness
+import openbao_setup as setup
+from harness import ALICE, as_user, wait_for
+from openbao import pause, resume
+from vault_harness import VaultTest, tree
+
+
+def timed(call):
+    """(the value, seconds)"""
+    start = time.monotonic()
+    return call(), time.monotonic() - start
+
+
+class Faults(VaultTest):
+    POSTGRES = True
+
+    @classmethod
+    def prepare(cls):
+        setup.policy(cls.bao, "app", {"kv1/*": ["read", "list"], "database/creds/*": ["read"], "sys/leases/revoke": ["update"]})
+        setup.kv1(cls.bao)
+        for name in ("a", "b", "cold"):
+            setup.put1(cls.bao, name, k="value")
+
+    def setUp(self):
+        self.deadline = {"extra": '[limits]\ndeadline = "2s"\n'}
+
+    def role(self, name, ttl="1h", max_ttl="24h"):
+        return setup.database_role(self.bao, name, ttl, max_ttl)
+
+    def outage(self, begin, end):
+        """Runs begin() now and end() at the end of the test, however it ends."""
+        begin()
+        state = {"out": True}
+
+        def over():
+            if state.pop("out", False):
+                end()
+        self.addCleanup(over)
+        return over
+
+    def killed(self):
+        return self.outage(self.bao.kill, self.bao.start)
+
+    def sealed(self):
+        return self.outage(self.bao.seal, self.bao.unseal)
+
+    def paused(self):
+        pid = self.bao.pid
+        return self.outage(lambda: pause(pid), lambda: resume(pid))
+
+    def assert_no_harm(self, mark, path):
+        self.assertEqual(self.counts(mark, path), {"logins": 0, "mints": 0, "revocations": 0})
+
+    def served_to_its_end(self, name, begin, life, **times):
+        """F1: a leased copy is served to the end of its lease, and after it EKEYEXPIRED; then the server is back."""
+        path = self.role(name, ttl=f"{life}s", **times)
+        self.serve(tree("db", path), **self.deadline)
+        credential = self.credential("db")
+        mark, start = self.audit.mark(), time.monotonic()
+        over = begin()
+        errors = []
+        while time.monotonic() < start + life + 2:
+            got, took = timed(lambda: self.errno("db/password"))
+            errors.append((time.monotonic() - start, got))
+            self.assertLess(took, 2.3)
+            if got == 0 and time.monotonic() < start + life - 1.5:
+                self.assertEqual(self.credential("db"), credential)
+            time.sleep(0.1)
+        good = [when for when, got in errors if got == 0]
+        self.assertGreater(max(good), life - 2.5, errors)
+        self.assertLess(max(good), life + 0.2, "served after its end")
+        self.assertEqual({got for when, got in errors if when > life + 0.3}, {errno.EKEYEXPIRED})
+        over()
+        wait_for("a new one", lambda: self.errno("db/password") == 0, 40)
+        self.assertEqual((self.audit.logins(mark), self.audit.mints(path, mark), self.audit.revocations(mark)), (0, 1, 0))
+
+    def test_f1_a_leased_copy_is_served_to_the_end_of_its_lease_when_the_server_is_killed(self):
+        self.served_to_its_end("f1", self.killed, 8)
+
+    def test_f1_a_leased_copy_is_served_to_the_end_of_its_lease_when_the_server_never_answers(self):
+        self.served_to_its_end("f1paused", self.paused, 8)
+
+    def test_f4_a_leased_copy_is_served_to_the_end_of_its_lease_when_the_server_is_sealed(self):
+        self.served_to_its_end("f4", self.sealed, 8)
+
+    def stale_copy(self, begin, afterwards):
+        """F2: a static copy is served, marked stale, for max_stale."""
+        self.serve(tree("t", "kv1", ttl="1s", max_stale="5s"), **self.deadline)
+        self.assertEqual(self.read("t/a/k"), "value")
+        mark, start = self.audit.mark(), time.monotonic()
+        over = begin()
+        wait_for("it is marked stale", lambda: self.read("t/a/k") == "value" and "stale" in self.daemon.words("t/a/k"), 4)
+        last = start
+        while time.monotonic() < start + 12:
+            got, took = timed(lambda: self.errno("t/a/k"))
+            self.assertLess(took, 2.3)
+            if got != 0:
+                break
+            last = time.monotonic()
+            time.sleep(0.1)
+        self.assertEqual(got, afterwards)
+        self.assertTrue(4.0 < last - start < 8.0, last - start)
+        over()
+        # One step of the back-off, which may have grown to its size.
+        _, took = timed(lambda: wait_for("it is fresh", lambda: self.errno("t/a/k") == 0, 31))
+        print(f"{self.id()}: fresh {took:.1f} s after the end of an outage of {time.monotonic() - start - took:.1f} s")
+        self.assertLess(took, max(4.0, time.monotonic() - start - took))
+        self.assert_no_harm(mark, "kv1/none")
+
+    def test_f2_a_static_copy_is_served_as_stale_when_the_server_is_killed_and_etimedout_after_max_stale(self):
+        self.stale_copy(self.killed, errno.ETIMEDOUT)
+
+    def test_f2_a_static_copy_is_served_as_stale_when_the_server_never_answers(self):
+        self.stale_copy(self.paused, errno.ETIMEDOUT)
+
+    def test_f4_a_static_copy_is_served_as_stale_when_the_server_is_sealed_and_eremoteio_after_max_stale(self):
+        self.stale_copy(self.sealed, errno.EREMOTEIO)
+
+    def test_f3_without_a_copy_it_is_etimedout_at_the_deadline_and_at_once_when_the_breaker_is_open(self):
+        self.serve(tree("t", "kv1"), **self.deadline)
+        self.assertEqual(self.read("t/a/k"), "value")
+        mark = self.audit.mark()
+        over = self.paused()
+        got, took = timed(lambda: self.errno("t/cold/k"))
+        self.assertEqual(got, errno.ETIMEDOUT)
+        self.assertLess(took, 2.2 + 0.1)
+
+        def opens():
+            """In a process that is there already: what counts is the open, not the fork."""
+            def child():
+                times = []
+                for _ in range(30):
+                    start = time.monotonic()
+                    try:
+                        open(self.path("t/cold/k"), "rb").close()
+                    except OSError as error:
+                        times.append([error.errno, time.monotonic() - start])
+                return times
+            return as_user(ALICE, child)
+        fast = [took for number, took in opens() if number == errno.ETIMEDOUT and took < 0.005]
+        self.assertGreaterEqual(len(fast), 20)
+        self.assertEqual(self.read("t/a/k"), "value")
+        over()
+        wait_for("it is there", lambda: self.errno("t/cold/k") == 0, 31)
+        self.assert_no_harm(mark, "kv1/none")
+
+    def test_f4_without_a_copy_a_sealed_server_is_eremoteio_and_the_token_and_the_lease_outlive_it(self):
+        path = self.role("f4cold")
+        self.serve([tree("t", "kv1"), tree("db", path)], **self.deadline)
+        credential = self.credential("db")
+        mark = self.audit.mark()
+        over = self.sealed()
+        self.assertEqual(self.errno("t/cold/k"), errno.EREMOTEIO)
+        self.assertEqual(self.credential("db"), credential)
+        over()
+        wait_for("it is there", lambda: self.errno("t/cold/k") == 0, 31)
+        self.assertEqual(self.credential("db"), credential)
+        self.assert_no_harm(mark, path)
+        self.assertTrue(self.postgres.can_log_in(*credential))
+
+    def test_f4_a_server_that_is_restarted_sealed_costs_nothing_but_the_wait(self):
+        path = self.role("f4restart")
+        self.serve([tree("t", "kv1"), tree("db", path)], **self.deadline)
+        credential = self.credential("db")
+        mark = self.audit.mark()
+        self.bao.kill()
+        self.bao.start(unseal=False)
+        self.assertIn(self.errno("t/cold/k"), (errno.EREMOTEIO, errno.ETIMEDOUT))
+        self.bao.unseal()
+        wait_for("it is there", lambda: self.errno("t/cold/k") == 0, 31)
+        self.assertEqual(self.credential("db"), credential)
+        self.assert_no_harm(mark, path)
+
+    def revoke_tokens(self):
+        for accessor in self.bao("LIST", "auth/token/accessors/")["data"]["keys"]:
+            if self.bao("POST", "auth/token/lookup-accessor", {"accessor": accessor})["data"]["path"].endswith("/login"):
+                self.bao("POST", "auth/token/revoke-accessor", {"accessor": accessor})
+
+    def test_f5_a_revoked_token_costs_one_look_and_one_login_and_dead_leases_are_replaced(self):
+        path = self.role("f5")
+        self.serve([tree("t", "kv1", ttl="1s"), tree("db", path, mint_interval="1s")])
+        old = self.credential("db")
+        self.assertEqual(self.read("t/a/k"), "value")
+        mark = self.audit.mark()
+        self.revoke_tokens()
+        self.assertFalse(self.postgres.can_log_in(*old), "its lease ended with it")
+        wait_for("both are read", lambda: self.errno("t/cold/k") == 0, 5)
+        wait_for("a credential that works", lambda: self.logs_in("db"), 10)
+        self.assertEqual(self.audit.logins(mark), 1)
+        self.assertLessEqual(self.audit.count("auth/token/lookup-self", since=mark, failed=True), 2)
+
+    def test_f5_when_the_login_is_refused_too_it_is_ekeyrejected(self):
+        auth = self.approle(role="leaving")
+        self.serve(tree("t", "kv1"), auth)
+        self.assertEqual(self.read("t/a/k"), "value")
+        self.bao("DELETE", "auth/approle/role/leaving")
+        mark = self.audit.mark()
+        self.revoke_tokens()
+        wait_for("its login is refused", lambda: self.errno("t/cold/k") == errno.EKEYREJECTED, 5)
+        time.sleep(2)
+        for _ in range(20):
+            self.assertEqual(self.errno("t/cold/k"), errno.EKEYREJECTED)
+        self.assertLessEqual(self.audit.logins(mark, failed=True), 5)
+
+    def test_f6_a_revoked_lease_is_noticed_by_the_next_renewal_and_replaced(self):
+        path = self.role("f6", ttl="4s", max_ttl="1h")
+        self.serve([tree("db", path, mint_interval="1s"), tree("t", "kv1")])
+        old = self.credential("db")
+        self.assertEqual(self.read("t/a/k"), "value")
+        mark = self.audit.mark()
+        self.bao.revoke(self.bao.leases(path)[0])
+        wait_for("another one", lambda: self.errno("db/password") == 0 and self.credential("db") != old, 8)
+        self.assertTrue(self.logs_in("db"))
+        self.assertEqual((self.audit.logins(mark), self.audit.mints(path, mark)), (0, 1))
+
+    def test_f7_a_policy_that_shrinks_takes_that_path_only(self):
+        auth = self.approle(["shrinking"], "shrinking")
+        setup.policy(self.bao, "shrinking", {"kv1/*": ["read"], "database/creds/f7": ["read"]})
+        path = self.role("f7")
+        self.serve([tree("t", "kv1", ttl="1s"), tree("db", path)], auth)
+        credential = self.credential("db")
+        self.assertEqual([self.read("t/a/k"), self.read("t/b/k")], ["value", "value"])
+        mark = self.audit.mark()
+        setup.policy(self.bao, "shrinking", {"kv1/b": ["read"], "database/creds/f7": ["read"]})
+        wait_for("a is denied", lambda: self.errno("t/a/k") == errno.EACCES, 6)
+        for _ in range(10):
+            self.assertEqual((self.read("t/b/k"), self.credential("db")), ("value", credential))
+            self.assertEqual(self.errno("t/a/k"), errno.EACCES)
+            time.sleep(0.2)
+        self.assert_no_harm(mark, path)
+        setup.policy(self.bao, "shrinking", {"kv1/*": ["read"], "database/creds/f7": ["read"]})
+        wait_for("a is back", lambda: self.errno("t/a/k") == 0, 15)
+
+    def test_f7_a_secret_that_is_removed_takes_that_path_only(self):
+        setup.put1(self.bao, "short-lived", k="v")
+        self.serve(tree("t", "kv1", ttl="1s"))
+        self.assertEqual([self.read("t/short-lived/k"), self.read("t/b/k")], ["v", "value"])
+        self.bao("DELETE", "kv1/short-lived")
+        wait_for("it is gone", lambda: self.errno("t/short-lived/k") == errno.ENOENT, 6)
+        self.assertEqual(self.read("t/b/k"), "value")
+
+    def test_a_database_that_is_down_fails_no_other_path_and_mints_once_when_it_is_back(self):
+        path = self.role("down")
+        self.serve([tree("t", "kv1"), tree("db", path, mint_interval="1s")], **self.deadline)
+        self.assertEqual(self.read("t/a/k"), "value")
+        mark = self.audit.mark()
+        over = self.outage(self.postgres.stop, self.postgres.start)
+        self.assertEqual(self.errno("db/password"), errno.EREMOTEIO)
+        self.assertEqual(self.read("t/cold/k"), "value")
+        over()
+        wait_for("a credential", lambda: self.errno("db/password") == 0, 31)
+        self.assertTrue(self.logs_in("db"))
+        self.assertEqual(self.audit.mints(path, mark), 1)
+
+
+class Cluster(VaultTest):
+    NODES = 3
+
+    @classmethod
+    def prepare(cls):
+        setup.policy(cls.bao, "app", {"kv1/*": ["read", "list"]})
+        setup.kv1(cls.bao)
+        for number in range(200):
+            setup.put1(cls.bao, f"s{number}", k=f"value {number}")
+
+    def logins(self, marks):
+        """Counted where they were made: at the node that was the leader."""
+        return sum(node.audit.logins(mark) for node, mark in zip(self.bao.nodes, marks))
+
+    def read_over(self, fall):
+        """Reads a new secret every moment while the leader falls: each within the deadline, and 0 further logins."""
+        self.serve(tree("t", "kv1"))
+        self.assertEqual(self.read("t/s0/k"), "value 0")
+        marks = [node.audit.mark() for node in self.bao.nodes]
+        old = fall()
+        longest, number, end = 0.0, 1, time.monotonic() + 8
+        while time.monotonic() < end and number < 200:
+            value, took = timed(lambda n=number: self.read(f"t/s{n}/k"))
+            self.assertEqual(value, f"value {number}")
+            longest, number = max(longest, took), number + 1
+            time.sleep(0.05)
+        print(f"{self.id()}: {number} reads, the longest {longest:.2f} s")
+        self.assertLess(longest, 5.0)
+        self.assertEqual(self.logins(marks), 0)
+        return old
+
+    def test_f4_a_leader_that_is_killed_is_replaced_within_the_deadline(self):
+        def fall():
+            old = self.bao.leader()
+            self.bao.kill(old)
+            return old
+        self.bao.start(self.read_over(fall))
+
+    def test_f4_a_leader_that_steps_down_is_noticed_by_nobody(self):
+        self.read_over(self.bao.step_down)
+
+
+if __name__ == "__main__":
+    harness.main()
