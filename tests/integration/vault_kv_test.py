@@ -26,9 +26,16 @@ class Kv(VaultTest):
             put(bao, "top", y="2")
 
     def test_s1_a_whole_mount_a_folder_and_a_secret_of_both_versions(self):
-        self.serve([tree("all1", "kv1"), tree("all2", "kv2"), tree("web1", "kv1/web"), tree("web2", "kv2/web"),
-                    tree("a1", "kv1/web/a"), tree("a2", "kv2/web/a"),
-                    tree("told1", "kv1", engine="kv1"), tree("told2", "kv2", engine="kv2")])
+        setup.kv1(self.bao, "deep/whole1")  # a mount's path may have slashes
+        setup.kv2(self.bao, "whole2")
+        setup.policy(self.bao, "whole", {"deep/whole1/*": ["read", "list"], "whole2/*": ["read", "list"]})
+        for put, mount in ((setup.put1, "deep/whole1"), (setup.put2, "whole2")):
+            put(self.bao, "web/a", mount=mount, user="alice", password="correct horse\n")
+            put(self.bao, "web/deep/er/b", mount=mount, x="1")
+            put(self.bao, "top", mount=mount, y="2")
+        self.serve([tree("all1", "deep/whole1"), tree("all2", "whole2"), tree("web1", "deep/whole1/web"), tree("web2", "whole2/web"),
+                    tree("a1", "deep/whole1/web/a"), tree("a2", "whole2/web/a"),
+                    tree("told1", "deep/whole1", engine="kv1"), tree("told2", "whole2", engine="kv2")], self.approle(["whole"], "whole"))
         for mount in ("all1", "all2", "told1", "told2"):
             self.assertEqual(self.names(mount), ["top", "web"])
             self.assertEqual(self.names(f"{mount}/web"), ["a", "deep"])
