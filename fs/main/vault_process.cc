@@ -60,6 +60,7 @@ class VaultProcess {
   std::unique_ptr<http::HttpClient> http_;
   std::unique_ptr<vault::VaultSource> source_;
   std::unique_ptr<lease::LeaseMachine> machine_;
+  Loop::TimerId report_timer_ = Loop::kNoTimer;
   bool stopping_ = false;
 };
 
@@ -104,10 +105,11 @@ Status VaultProcess::Serve() {
 }
 
 void VaultProcess::TellReport() {
-  loop_->After(kReportPeriod, [this] { TellReport(); });
+  loop_->Cancel(report_timer_);
+  report_timer_ = loop_->After(kReportPeriod, [this] { TellReport(); });
   if (machine_ == nullptr) return;
   protocol::Report report = ReportOf(machine_->Report());
-  if (!part_.vault.state_key && report.mints != 0) {
+  if (!part_.vault.state_key) {
     report.problems.emplace_back(
         "no state_key is set: leases are not listed on disk, and those of before a power cut are not revoked");
   }
@@ -142,6 +144,7 @@ Status VaultProcess::Connect() {
   machine_ = std::make_unique<lease::LeaseMachine>(*loop_, *source_, *records_, MachineOptionsOf(part_));
   keeper_->Send(ChildMessageType::kStatus, 0, "");
   backend_.Use(machine_.get());
+  TellReport();
   return Ok();
 }
 
