@@ -14,6 +14,7 @@ GateCore::GateCore(const GateParts& parts)
       handles_(parts.state, versions_),
       marks_(parts.state),
       trees_(nodes_),
+      instances_(parts.state, nodes_, trees_, parts.loop.random()),
       policy_(std::make_shared<const Policy>(std::vector<AllowRule>(), 0)),
       alive_(std::make_shared<bool>(true)) {
   versions_.FinishRecovery();
@@ -28,6 +29,7 @@ GateCore::~GateCore() {
   loop_.Cancel(deadline_timer_);
   loop_.Cancel(sweep_timer_);
   loop_.Cancel(lease_end_timer_);
+  loop_.Cancel(process_timer_);
 }
 
 uint64_t GateCore::SecretVersionLocked(uint32_t directory) const {
@@ -42,11 +44,10 @@ GateCore::Link* GateCore::FindLinkLocked(const std::string& backend) const {
   return nullptr;
 }
 
-GateCore::Readiness GateCore::ReadinessLocked(uint32_t file) const {
-  uint32_t directory = nodes_[file].parent;
+GateCore::Readiness GateCore::ReadinessLocked(uint32_t directory, uint32_t file) const {
   const NodeRecord& secret = nodes_[directory];
   BootTime now = loop_.Now();
-  bool held = versions_.CurrentSlot(file) != kNoSlot && SecretVersionLocked(directory) != 0 &&
+  bool held = file != kNoNode && versions_.CurrentSlot(file) != kNoSlot && SecretVersionLocked(directory) != 0 &&
               !held_.LeaseEnded(directory, now);
   if (held && BootTimeFromNanoseconds(secret.fresh_until_ns) > now) return Readiness::kFresh;
   if (held && BootTimeFromNanoseconds(secret.stale_until_ns) > now) return Readiness::kStale;

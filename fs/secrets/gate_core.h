@@ -4,7 +4,7 @@
 // backends, deadlines), GateAnswers (what backends answer), SecretGate (what callers ask). By inheritance and not by
 // reference, so that clang sees that it is one lock. One lock guards everything but the cache of opened values.
 //
-// gate_core.cc: the tables · gate_wait.cc: waiting, deadlines, questions
+// gate_core.cc: the tables · gate_wait.cc: waiting, deadlines, questions · gate_scoped.cc: lease_scope
 #pragma once
 
 #include <deque>
@@ -19,6 +19,7 @@
 #include "fs/secrets/gate_state.h"
 #include "fs/secrets/handle_table.h"
 #include "fs/secrets/held_values.h"
+#include "fs/secrets/scoped_instances.h"
 #include "fs/secrets/tree_map.h"
 #include "fs/secrets/value_cache.h"
 #include "fs/secrets/version_table.h"
@@ -42,7 +43,8 @@ class GateCore {
   explicit GateCore(const GateParts& parts);
   ~GateCore();
 
-  Readiness ReadinessLocked(uint32_t file) const REQUIRES(mutex_);
+  Readiness ReadinessLocked(uint32_t file) const REQUIRES(mutex_) { return ReadinessLocked(nodes_[file].parent, file); }
+  Readiness ReadinessLocked(uint32_t directory, uint32_t file) const REQUIRES(mutex_);  // kNoNode: not known yet
   uint64_t SecretVersionLocked(uint32_t directory) const REQUIRES(mutex_);
   Link* FindLinkLocked(const std::string& backend) const REQUIRES(mutex_);
 
@@ -57,6 +59,11 @@ class GateCore {
   void OnLeaseEnd() EXCLUDES(mutex_);
   void ArmLeaseEnd(BootTime end);
   void Sweep() EXCLUDES(mutex_);
+  // The credential of one uid, process or open is of no use any more: its backend is told, for it to be revoked.
+  void EndInstanceLocked(uint32_t directory) REQUIRES(mutex_);
+  void EndLeftInstancesLocked() REQUIRES(mutex_);
+  void ArmProcessWatch(bool wanted);
+  void WatchProcesses() EXCLUDES(mutex_);
   static void Resume(const std::vector<Waiter>& waiters, const std::optional<Error>& failure);
 
   Loop& loop_;
@@ -73,6 +80,8 @@ class GateCore {
   HandleTable handles_ GUARDED_BY(mutex_);
   ReopenMarks marks_ GUARDED_BY(mutex_);
   TreeMap trees_ GUARDED_BY(mutex_);
+  ScopedInstances instances_ GUARDED_BY(mutex_);
+  std::vector<std::pair<std::string, std::string>> ended_ GUARDED_BY(mutex_);  // backend and path, to be told of
   WaitQueue waits_ GUARDED_BY(mutex_);
   LimitOptions limits_ GUARDED_BY(mutex_);
   bool audit_required_ GUARDED_BY(mutex_) = true;
@@ -85,6 +94,7 @@ class GateCore {
   // Loop-only:
   BootTime deadline_armed_ = kNever, lease_end_armed_ = kNever;
   Loop::TimerId deadline_timer_ = Loop::kNoTimer, sweep_timer_ = Loop::kNoTimer, lease_end_timer_ = Loop::kNoTimer;
+  Loop::TimerId process_timer_ = Loop::kNoTimer;
   std::shared_ptr<bool> alive_;  // posted callbacks look at it first
 };
 

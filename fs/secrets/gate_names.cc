@@ -118,7 +118,7 @@ SecretGate::Step SecretGate::AttributesLocked(Attempt& attempt, NodeId id, uint6
   // handle.
   uint32_t read = versions_.SupersededSlot(id);
   const HandleRecord* open = handle == 0 ? nullptr : handles_.Find(handle);
-  if (read == kNoSlot && open != nullptr && open->node == id.node && open->slot != versions_.CurrentSlot(id.node))
+  if (read == kNoSlot && open != nullptr && open->file == id.node && open->slot != versions_.CurrentSlot(id.node))
     read = open->slot;
   if (read != kNoSlot) return finish(Describe(id, versions_[read].size, false));
   if (nodes_[id.node].present == 0) {

@@ -17,7 +17,10 @@ void SecretGate::Open(const Request& request, NodeId id, int flags, Reply<Opened
 
 void SecretGate::TryOpen(Attempt attempt, NodeId id, int flags, Reply<Opened> done) {
   RunSteps<Opened>(attempt, done, [&](Result<Opened>& result) REQUIRES(mutex_) {
-    return OpenLocked(attempt, id, flags, done, result);
+    Step step = OpenLocked(attempt, id, flags, done, result);
+    if (step == Step::kFinished && !result.ok())
+      EndInstanceOfOpenLocked(attempt.request.unique, attempt.request.caller.uid, id.node);
+    return step;
   });
 }
 
@@ -58,9 +61,17 @@ SecretGate::Step SecretGate::OpenLocked(Attempt& attempt, NodeId id, int flags, 
     return denied;
   }
 
-  Readiness readiness = ReadinessLocked(id.node);
-  bool stale = readiness == Readiness::kStale;
   uint32_t directory = nodes_[id.node].parent;
+  attempt.file = id.node;
+  if (tree->options.lease_scope != LeaseScope::kShared) {
+    if (tree->options.lease_scope == LeaseScope::kProcess && !attempt.process) return Step::kNeedProcess;
+    auto instance = InstanceLocked(attempt, *tree, directory);
+    if (!instance.ok()) return finish(decision, std::move(instance).error());
+    directory = *instance;
+    attempt.file = nodes_.Find(directory, nodes_.Name(id.node), false);
+  }
+  Readiness readiness = ReadinessLocked(directory, attempt.file);
+  bool stale = readiness == Readiness::kStale;
   bool ended = held_.LeaseEnded(directory, loop_.Now());
   if (attempt.failure && readiness != Readiness::kFresh) {
     if (!stale || !IsOutage(attempt.failure->kind()))
@@ -71,8 +82,8 @@ SecretGate::Step SecretGate::OpenLocked(Attempt& attempt, NodeId id, int flags, 
     return finish(decision, *attempt.failure);
   } else if (readiness != Readiness::kFresh && ended && attempt.waits >= kMaxWaits) {
     return finish(decision, Error(ErrorKind::kExpired, "the lease has ended, as that of every version that came"));
-  } else if (readiness != Readiness::kFresh &&
-             !(attempt.waits >= kMaxWaits && versions_.CurrentSlot(id.node) != kNoSlot)) {
+  } else if (readiness != Readiness::kFresh && !(attempt.waits >= kMaxWaits && attempt.file != kNoNode &&
+                                                 versions_.CurrentSlot(attempt.file) != kNoSlot)) {
     Status waiting = WaitLocked(attempt, directory, Question::kValue, stale, again);
     if (waiting.ok()) return Step::kWaiting;
     return finish(decision, std::move(waiting).error());
@@ -94,7 +105,7 @@ Error SecretGate::RefusalLocked(uint32_t directory, const Error& failure) const 
 Result<Opened> SecretGate::ServeLocked(const Attempt& attempt, NodeId id, const Tree& tree, const Decision& decision,
                                        AuditEvent::Source source) {
   const Request& request = attempt.request;
-  uint32_t slot = versions_.CurrentSlot(id.node);
+  uint32_t slot = versions_.CurrentSlot(attempt.file);
   if (versions_.TooLarge(slot)) {
     return ConcludeLocked(attempt, id, decision, source,
                           Error(ErrorKind::kTooLarge, "the value is larger than limits.value"));
@@ -103,7 +114,8 @@ Result<Opened> SecretGate::ServeLocked(const Attempt& attempt, NodeId id, const 
   bool current = id.version == (before != nullptr ? before->number : nodes_[id.node].version.load());
   std::optional<ReopenMarks::Mark> mark = TakeMarkLocked(request, id.node);
   if (mark && mark->fetched && source == AuditEvent::Source::kCached) source = AuditEvent::Source::kFetched;
-  if (!current && !mark && before == nullptr) {
+  bool scoped = attempt.file != id.node;  // an inode of no version, whose bytes are of who opens it
+  if (!current && !mark && before == nullptr && !scoped) {
     // The kernel walks the path again and comes back with the current inode, or, through a bind mount, with this one
     // (S8, S10). It is the same open(2): it is recorded when it ends.
     marks_.Set(static_cast<uint32_t>(request.caller.tid),
@@ -111,11 +123,13 @@ Result<Opened> SecretGate::ServeLocked(const Attempt& attempt, NodeId id, const 
     ++state_.header().counters.reopened;
     return Error(ErrorKind::kStale, "");
   }
-  if (held_.NoteOpened(nodes_[id.node].parent, loop_.Now())) {
-    waits_.Ask(nodes_[id.node].parent, Question::kValue);
+  uint32_t directory = nodes_[attempt.file].parent;
+  if (held_.NoteOpened(directory, loop_.Now())) {
+    waits_.Ask(directory, Question::kValue);
     RequestPumpLocked();
   }
-  return ConcludeLocked(attempt, id, decision, source, Opened{request.unique, !current || !tree.options.page_cache});
+  return ConcludeLocked(attempt, id, decision, source,
+                        Opened{request.unique, !current || scoped || !tree.options.page_cache});
 }
 
 Result<Opened> SecretGate::ConcludeLocked(const Attempt& attempt, NodeId id, const Decision& decision,
@@ -123,8 +137,8 @@ Result<Opened> SecretGate::ConcludeLocked(const Attempt& attempt, NodeId id, con
   const Request& request = attempt.request;
   bool inserted = result.ok() && handles_.Find(request.unique) == nullptr;
   if (result.ok()) {
-    Status held = handles_.Insert(request.unique, versions_.CurrentSlot(id.node), id.node, id.version, request.replay,
-                                  request.caller.uid);
+    Status held = handles_.Insert(request.unique, versions_.CurrentSlot(attempt.file), id.node, id.version,
+                                  request.replay, request.caller.uid);
     if (!held.ok()) result = std::move(held).error();
   }
   Status recorded = RecordOpenLocked(request, OpenEventLocked(attempt, id, decision, source, result));
@@ -159,9 +173,9 @@ AuditEvent SecretGate::OpenEventLocked(const Attempt& attempt, NodeId id, const 
   event.source = source;
   if (!result.ok()) event.error = ErrnoOf(result.error().kind(), UsesPosixErrorsLocked(id.node));
   if (!nodes_.Exists(id.node) || nodes_[id.node].kind != NodeKind::kFile) return event;
-  uint32_t directory = nodes_[id.node].parent;
-  event.secret_version = SecretVersionLocked(directory);
   const HandleRecord* open = handles_.Find(request.unique);
+  uint32_t directory = nodes_[open != nullptr ? open->file : id.node].parent;
+  event.secret_version = SecretVersionLocked(directory);
   event.file_version = open != nullptr ? open->number : nodes_[id.node].version.load();
   if (result.ok()) {
     Duration age = now - BootTimeFromNanoseconds(nodes_[directory].fetched_ns);
@@ -205,8 +219,12 @@ void SecretGate::Abandon(uint64_t handle) {
 
 void SecretGate::Release(uint64_t handle) {
   MutexLock lock(mutex_);
+  const HandleRecord* record = handles_.Find(handle);
+  HandleRecord closed{};
+  if (record != nullptr) closed.node = record->node, closed.uid = record->uid;
   handles_.Remove(handle);
   held_.ForgetFreed();
+  if (record != nullptr) EndInstanceOfOpenLocked(handle, closed.uid, closed.node);
 }
 
 Result<SecretBuffer> SecretGate::UnsealPinned(uint32_t slot) const {

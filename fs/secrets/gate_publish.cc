@@ -167,7 +167,12 @@ void GateAnswers::OnPublished(const std::string& backend, protocol::Published fr
   {
     MutexLock lock(mutex_);
     ++state_.header().counters.fetches;
-    for (uint32_t directory : trees_.DirectoriesFor(backend, frame.secret)) {
+    std::vector<uint32_t> directories = trees_.DirectoriesFor(backend, frame.secret);
+    if (directories.empty() && trees_.ScopedTreeAbove(backend, frame.secret) != nullptr) {
+      ended_.emplace_back(backend, frame.secret);  // its holder is gone, or a predecessor's word was lost: not used
+      RequestPumpLocked();
+    }
+    for (uint32_t directory : directories) {
       auto asking = waits_.TakeAll(directory, Question::kValue);
       if (asking.empty() && SecretVersionLocked(directory) == 0) continue;  // nobody waits and nobody holds it
       Status published = PublishLocked(directory, frame);

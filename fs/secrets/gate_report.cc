@@ -29,7 +29,7 @@ GateReport SecretGate::Report() const {
   }
   for (uint32_t node = 0; node < nodes_.count(); ++node) {
     const Tree* tree = trees_.Of(node);
-    if (tree == nullptr || nodes_[node].present == 0) continue;
+    if (tree == nullptr || nodes_[node].present == 0 || instances_.Contains(nodes_[node].parent)) continue;
     TreeReport& row = report.trees[place.at(tree)];
     if (nodes_.IsDirectory(node)) {
       report.names_not_shown += nodes_[node].not_shown;

@@ -20,6 +20,7 @@
 #include "fs/policy/policy.h"
 #include "fs/secrets/backend_link.h"
 #include "fs/secrets/gate.h"
+#include "fs/secrets/node_table.h"
 #include "fs/secrets/state_layout.h"
 #include "fs/secrets/state_memory.h"
 
@@ -36,7 +37,7 @@ struct GateParts {
 };
 
 // What one run of an operation under the lock came to.
-enum class GateStep : uint8_t { kFinished, kNeedGroups, kWaiting };
+enum class GateStep : uint8_t { kFinished, kNeedGroups, kNeedProcess, kWaiting };
 enum class GateReadiness : uint8_t { kFresh, kStale, kMissing, kFailed };
 
 // A value that is superseded faster than it arrives is served in the end.
@@ -56,6 +57,8 @@ struct GateAttempt {
   explicit GateAttempt(const Request& the_request) : request(the_request) {}
   Request request;
   std::optional<std::vector<gid_t>> groups;  // once read, for the life of the request
+  std::optional<ProcessId> process;          // the same; {} when it is not known
+  uint32_t file = kNoNode;                   // whose version an open is served: that of an instance, with a lease_scope
   bool parked = false;
   int waits = 0;
   std::optional<Error> failure;  // the answer that it waited for

@@ -27,7 +27,7 @@ void SecretGate::RunSteps(Attempt& attempt, const Reply<T>& done, Run run) {
     }
     if (step == Step::kWaiting) return;
     if (step == Step::kFinished) break;
-    LoadGroups(attempt);
+    step == Step::kNeedProcess ? LoadProcess(attempt) : LoadGroups(attempt);
   }
   done(std::move(result));
 }

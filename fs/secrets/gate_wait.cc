@@ -51,6 +51,7 @@ void GateCore::RequestPumpLocked() {
 // Tells what is not held any more, unless it was asked for again meanwhile.
 void GateCore::SendIdle() {
   std::vector<std::pair<Link*, std::string>> idle;
+  bool processes = false;
   {
     MutexLock lock(mutex_);
     for (uint32_t directory : held_.TakeIdle()) {
@@ -58,9 +59,19 @@ void GateCore::SendIdle() {
       Link* link = tree == nullptr ? nullptr : FindLinkLocked(tree->options.backend);
       bool held = SecretVersionLocked(directory) != 0 && !held_.resting(directory);
       bool wanted = held || waits_.IsAsked(directory, Question::kValue);
-      if (link != nullptr && !wanted) idle.emplace_back(link, trees_.BackendPath(directory));
+      if (wanted) continue;
+      if (instances_.Contains(directory) && !held_.resting(directory)) {
+        EndInstanceLocked(directory);
+      } else if (link != nullptr) {
+        idle.emplace_back(link, trees_.BackendPath(directory));
+      }
     }
+    for (const auto& [backend, path] : std::exchange(ended_, {})) {
+      if (Link* link = FindLinkLocked(backend)) idle.emplace_back(link, path);
+    }
+    processes = !instances_.All(LeaseScope::kProcess).empty();
   }
+  ArmProcessWatch(processes);
   for (auto& [link, path] : idle) link->link.Send(protocol::Idle{path});
 }
 
@@ -159,9 +170,14 @@ void GateCore::Sweep() {
     held_.LetGoUnused(loop_.Now(), [&](uint32_t directory) REQUIRES(mutex_) {
       const Tree* tree = trees_.Of(directory);
       if (tree == nullptr) return HeldValues::Patience{};
+      // What one open has, its close ends. An instance goes after `keep` as with `idle`: it was for one alone.
+      bool scoped = instances_.Contains(directory);
+      if (scoped && tree->options.lease_scope == LeaseScope::kOpen) return HeldValues::Patience{Duration::max(), true};
+      if (scoped && tree->options.idle.count() == 0) return HeldValues::Patience{tree->options.keep, true};
       bool idle = tree->options.idle.count() != 0;
       return HeldValues::Patience{idle ? tree->options.idle : tree->options.keep, idle};
     });
+    EndLeftInstancesLocked();
     if (held_.has_idle()) RequestPumpLocked();
   }
   sweep_timer_ = loop_.After(kSweepInterval, [this] { Sweep(); });

@@ -47,6 +47,7 @@ Status HandleTable::Insert(uint64_t handle, uint32_t slot, uint32_t node, uint32
   HandleRecord& record = state_.handles()[place];
   record.slot = slot;
   record.node = node;
+  record.file = versions_[slot].node;
   record.inode_version = inode_version;
   record.number = versions_[slot].number;
   record.uid = uid;
@@ -86,7 +87,7 @@ void HandleTable::Erase(std::unordered_map<uint64_t, uint32_t>::iterator it) {
 
 bool HandleTable::IsIntact(const HandleRecord& record) const {
   const VersionRecord& version = versions_[record.slot];
-  return version.state == VersionState::kHeld && version.node == record.node && version.number == record.number;
+  return version.state == VersionState::kHeld && version.node == record.file && version.number == record.number;
 }
 
 uint32_t HandleTable::CountForNode(uint32_t node) const {

@@ -13,10 +13,10 @@ bool HeldValues::Held(uint32_t directory) const {
   return record.secret_version[record.publication & 1] != 0;
 }
 
+// A version that was replaced counts: its lease is as much in use.
 bool HeldValues::BeingRead(uint32_t directory) const {
   for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
-    uint32_t slot = nodes_.IsDirectory(child) ? kNoSlot : versions_.CurrentSlot(child);
-    if (slot != kNoSlot && versions_.Pinned(slot)) return true;
+    if (!nodes_.IsDirectory(child) && versions_.BeingRead(child)) return true;
   }
   return false;
 }

@@ -56,6 +56,7 @@ class HeldValues {
   bool MakeRoom(uint64_t bytes, uint64_t limit);
   // limits.value is another one: withdraws what is larger, and what was too large under the old one.
   void ApplyValueLimit(uint64_t limit);
+  void ForgetUse(uint32_t directory) { last_opened_.erase(directory); }  // its number may serve something else
   // Those that were let go of since the last call, for their backends to be told.
   std::vector<uint32_t> TakeIdle() { return std::exchange(idle_, {}); }
   bool has_idle() const { return !idle_.empty(); }

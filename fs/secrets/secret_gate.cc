@@ -31,6 +31,7 @@ Status SecretGate::Configure(const Config& config, uint64_t generation) {
   for (const Tree& tree : trees_.trees()) walk.trees_before.push_back(tree.options);
   walk.before = policy_;
 
+  EndStrayInstancesLocked(config.trees);
   LEASEFS_ASSIGN_OR_RETURN(change, trees_.Configure(config.trees));
   for (uint32_t node : change.gone) held_.Remove(node);
   for (uint32_t node : change.emptied) held_.Withdraw(node);

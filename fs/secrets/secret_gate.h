@@ -80,6 +80,13 @@ class SecretGate : public Gate, private GateAnswers {
   Step AccessLocked(const Attempt& attempt, NodeId id, int mask, Status& result) REQUIRES(mutex_);
   Decision DecideLocked(const Attempt& attempt, RuleSetId rules) const REQUIRES(mutex_);
   void LoadGroups(Attempt& attempt) const;
+  void LoadProcess(Attempt& attempt) const;
+  // gate_scoped.cc. The hidden directory of the caller's own credential, made if need be.
+  Result<uint32_t> InstanceLocked(const Attempt& attempt, const Tree& tree, uint32_t directory) REQUIRES(mutex_);
+  // After an open came to nothing: what was for it alone.
+  void EndInstanceOfOpenLocked(uint64_t unique, uint32_t uid, uint32_t node) REQUIRES(mutex_);
+  // A reload: of trees that will not be there, not be scoped so, or show another place.
+  void EndStrayInstancesLocked(const std::vector<TreeOptions>& trees) REQUIRES(mutex_);
   RuleSetId RulesLocked(uint32_t node) const REQUIRES(mutex_);
   // What is not there may only be not known yet: the directory whose names must be asked for before it is certain
   // whether the node (or, with `names_below`, a name in it) is there. If they were asked for a moment ago, in vain, and

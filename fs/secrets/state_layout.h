@@ -20,6 +20,7 @@ inline constexpr uint32_t kMaxHandles = 1u << 18;  // descriptors open on the mo
 inline constexpr uint32_t kMaxHandlesPerUid = kMaxHandles / 4;
 inline constexpr uint32_t kReopenMarks = 1u << 16;
 inline constexpr uint32_t kReleasedHandles = 1u << 12;
+inline constexpr uint32_t kMaxInstances = 1u << 12;  // leases of single uids, processes and opens
 inline constexpr uint32_t kMaxBackends = 16;
 inline constexpr uint64_t kBlobArea = uint64_t{1} << 30;  // bytes; the most that limits.memory may be
 inline constexpr uint32_t kSpareVersions = 1u << 16;  // beside one per name: superseded versions that descriptors hold
@@ -79,7 +80,18 @@ struct HandleRecord {
   uint32_t inode_version;  // of the inode that it was opened on
   uint32_t number;         // of the version that it reads; the slot must say the same
   uint32_t uid;            // who opened it
+  uint32_t file;           // whose version it is: `node`, or the file of an instance of it (lease_scope)
+};
+
+// A credential of one uid, process or open, in a tree with a lease_scope (scoped_instances.h).
+struct InstanceRecord {
+  std::atomic<uint32_t> directory;  // hidden; written last. 0: free
+  uint32_t scope;                   // LeaseScope
+  uint32_t uid;
   uint32_t unused;
+  uint64_t id;             // its name in the backend
+  uint64_t first, second;  // InstanceOwner
+  int64_t made_ns;
 };
 
 // A thread that was sent back with ESTALE: its next OPEN of the node is served, whatever inode it lands on (S8).

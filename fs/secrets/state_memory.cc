@@ -44,6 +44,7 @@ size_t StateMemoryBytes(uint32_t names) {
   (void)areas.Next<HandleRecord>(kMaxHandles);
   (void)areas.Next<ReopenMark>(kReopenMarks);
   (void)areas.Next<std::atomic<uint64_t>>(kReleasedHandles);
+  (void)areas.Next<InstanceRecord>(kMaxInstances);
   (void)areas.Next<std::byte>(kBlobArea);
   return areas.used();
 }
@@ -60,6 +61,7 @@ Result<StateMemory> StateMemory::Attach(std::span<std::byte> memory, uint32_t na
   state.handles_ = areas.Next<HandleRecord>(kMaxHandles);
   state.marks_ = areas.Next<ReopenMark>(kReopenMarks);
   state.released_ = areas.Next<std::atomic<uint64_t>>(kReleasedHandles);
+  state.instances_ = areas.Next<InstanceRecord>(kMaxInstances);
   state.blobs_ = areas.Next<std::byte>(kBlobArea);
 
   StateHeader& header = *state.header_;

@@ -27,6 +27,7 @@ class StateMemory {
   std::span<HandleRecord> handles() const { return handles_; }
   std::span<ReopenMark> marks() const { return marks_; }
   std::span<std::atomic<uint64_t>> released() const { return released_; }
+  std::span<InstanceRecord> instances() const { return instances_; }
   std::span<std::byte> blobs() const { return blobs_; }
 
  private:
@@ -38,6 +39,7 @@ class StateMemory {
   std::span<HandleRecord> handles_;
   std::span<ReopenMark> marks_;
   std::span<std::atomic<uint64_t>> released_;
+  std::span<InstanceRecord> instances_;
   std::span<std::byte> blobs_;
 };
 

@@ -102,6 +102,26 @@ void TreeMap::NodeAdded(uint32_t node) {
   tree_of_.push_back(tree_of_[nodes_[node].parent]);
 }
 
+void TreeMap::SetAlias(uint32_t directory, std::string name) {
+  auto old = aliases_.find(directory);
+  if (old != aliases_.end()) {
+    by_alias_.erase(old->second);
+    aliases_.erase(old);
+  }
+  if (name.empty()) return;
+  by_alias_[name] = directory;
+  aliases_[directory] = std::move(name);
+}
+
+const Tree* TreeMap::ScopedTreeAbove(std::string_view backend, std::string_view path) const {
+  for (const Tree& tree : trees_) {
+    std::string_view rest;
+    if (tree.options.backend != backend || tree.options.lease_scope == LeaseScope::kShared) continue;
+    if (Below(tree.options.source, path, &rest) && !rest.empty()) return &tree;
+  }
+  return nullptr;
+}
+
 std::string TreeMap::BackendPath(uint32_t directory) const {
   const Tree* tree = Of(directory);
   if (tree == nullptr) return {};
@@ -111,7 +131,8 @@ std::string TreeMap::BackendPath(uint32_t directory) const {
   std::string path = tree->options.BackendRoot();
   for (uint32_t component : chain) {
     if (!path.empty()) path += '/';
-    path += UnescapeName(nodes_.Name(component)).value_or("");
+    auto alias = aliases_.find(component);
+    path += alias != aliases_.end() ? alias->second : UnescapeName(nodes_.Name(component)).value_or("");
   }
   return path;
 }
@@ -123,6 +144,8 @@ uint32_t TreeMap::WalkBackendPath(const Tree& tree, std::string_view path, bool 
   if (rest.empty()) return node;
   for (const std::string& component : Split(rest, '/')) {
     uint32_t next = nodes_.Find(node, EscapeName(component), true);
+    if (auto hidden = by_alias_.find(component); hidden != by_alias_.end() && nodes_[hidden->second].parent == node)
+      next = hidden->second;
     if (next == kNoNode) return nearest ? node : kNoNode;
     node = next;
   }

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "fs/config/options.h"
@@ -42,6 +43,10 @@ class TreeMap {
   // Call for every node that was added to the table.
   void NodeAdded(uint32_t node);
 
+  // A hidden directory below a tree's root: the name by which its backend knows it; "": not any more.
+  void SetAlias(uint32_t directory, std::string name);
+  // The tree whose instances lie below its place, if the path can be that of one.
+  const Tree* ScopedTreeAbove(std::string_view backend, std::string_view path) const;
   // The backend path that a directory of a tree shows.
   std::string BackendPath(uint32_t directory) const;
   // The directories that show a backend path: at most one per tree. Only those whose nodes exist.
@@ -58,6 +63,8 @@ class TreeMap {
   NodeTable& nodes_;
   std::vector<Tree> trees_;
   std::vector<uint16_t> tree_of_;  // by node: index + 1, 0 none
+  std::unordered_map<uint32_t, std::string> aliases_;
+  std::unordered_map<std::string, uint32_t> by_alias_;
 };
 
 }  // namespace leasefs

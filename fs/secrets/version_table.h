@@ -60,8 +60,11 @@ class VersionTable {
   const VersionRecord& operator[](uint32_t slot) const { return state_.versions()[slot]; }
   bool TooLarge(uint32_t slot) const { return ((*this)[slot].flags & kVersionTooLarge) != 0; }
 
-  void Pin(uint32_t slot) { ++pins_[slot]; }
+  void Pin(uint32_t slot) {
+    if (++pins_[slot] == 1) ++being_read_[(*this)[slot].node];
+  }
   void Unpin(uint32_t slot);
+  bool BeingRead(uint32_t node) const { return being_read_.contains(node); }  // any version of it
   bool Pinned(uint32_t slot) const { return pins_.contains(slot); }
 
   // kInternal: it does not authenticate (the memory was damaged).
@@ -84,8 +87,9 @@ class VersionTable {
   SecretBuffer mac_key_;
   ExtentAllocator extents_;
   std::vector<uint32_t> free_slots_;
-  uint32_t next_slot_ = 0;                       // never used before, from here on
-  std::unordered_map<uint32_t, uint32_t> pins_;  // slot -> descriptors that read it
+  uint32_t next_slot_ = 0;                             // never used before, from here on
+  std::unordered_map<uint32_t, uint32_t> pins_;        // slot -> descriptors that read it
+  std::unordered_map<uint32_t, uint32_t> being_read_;  // node -> versions of it that are pinned
   // inode -> slot; several when a version was let go of, fetched again and superseded, and each is being read
   std::unordered_multimap<uint64_t, uint32_t> superseded_;
   std::vector<uint32_t> freed_;

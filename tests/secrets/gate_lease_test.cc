@@ -247,6 +247,29 @@ TEST_F(GateLeaseTest, S15_KillsOfFsMintNothing) {
   EXPECT_THAT(backend_.forgotten(), IsEmpty());
 }
 
+TEST_F(GateLeaseTest, StatusAndStatShowWhatTheBackendTells) {
+  EXPECT_EQ(Open(), Version(1));
+  protocol::Report told;
+  told.identities = {{"", true, loop_.Now() + hours(1), true, 1, ""}};
+  told.leases = {{"db", loop_.Now(), loop_.Now() + hours(1), true, true, ""}, {"other", {}, kNever, false, true, ""}};
+  backend_.Tell(told);
+  loop_.RunFor(seconds(1));
+  GateReport report = mount_.gate().Report();
+  EXPECT_EQ(report.links[0].report, told);
+  EXPECT_EQ(report.trees[0].leases, 1u);
+  EXPECT_EQ(report.trees[0].stale, 0u);
+  EXPECT_EQ(report.trees[0].next_lease_end, mount_.gate().Stat(kPassword)->lease_end);
+  EXPECT_THAT(mount_.gate().Stat(kPassword)->leases, ElementsAre(told.leases[0]));
+  EXPECT_TRUE(mount_.gate().Stat(kPassword)->minted);
+  backend_.outage = ErrorKind::kUnreachable;
+  loop_.RunFor(backend_.lease);
+  EXPECT_EQ(Open(), ErrorKindName(ErrorKind::kExpired));
+  report = mount_.gate().Report();
+  EXPECT_EQ(report.trees[0].leases, 0u);
+  EXPECT_EQ(report.trees[0].failed, 1u);
+  EXPECT_EQ(report.links[0].report, told);
+}
+
 class GateLeaseKeepTest : public GateLeaseTest {
  protected:
   GateLeaseKeepTest() : GateLeaseTest(Tree()) { backend_.lease = hours(10); }
@@ -309,6 +332,16 @@ TEST_F(GateLeaseIdleTest, S15_NotWhileADescriptorReadsIt) {
   SimRead open = mount_.OpenNow(kPassword, kAlice, true);
   loop_.RunFor(hours(2));
   EXPECT_THAT(backend_.forgotten(), IsEmpty());
+  mount_.Close(open);
+  loop_.RunFor(minutes(1));
+  EXPECT_THAT(backend_.forgotten(), ElementsAre("db"));
+}
+
+TEST_F(GateLeaseIdleTest, S15_NorWhileADescriptorReadsAnOlderOne) {
+  SimRead open = mount_.OpenNow(kPassword, kAlice, true);
+  backend_.Replace("db");
+  loop_.RunFor(hours(2));
+  EXPECT_THAT(backend_.forgotten(), IsEmpty()) << "both leases would be revoked";
   mount_.Close(open);
   loop_.RunFor(minutes(1));
   EXPECT_THAT(backend_.forgotten(), ElementsAre("db"));

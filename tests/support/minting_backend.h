@@ -26,7 +26,7 @@ class MintingBackend : public Backend {
   std::optional<ErrorKind> outage;  // answers everything with it; kInterrupted: there is no answer at all
 
   // Make before break: a new version, told unasked.
-  void Replace(const std::string& secret);
+  void Replace(std::string secret);
   void Extend(const std::string& secret, Duration by);
 
   uint64_t mints() const { return mints_; }
@@ -37,6 +37,8 @@ class MintingBackend : public Backend {
   // Of the secrets whose leases were not revoked and have not ended.
   std::vector<std::string> LiveLeases() const;
   static std::string ValueOf(const std::string& secret, uint64_t version);
+
+  void Tell(const protocol::Report& report) { events_.on_report(report); }
 
   void SetEvents(Events events) override { events_ = std::move(events); }
   void List(const std::string& directory, ListReply done) override;

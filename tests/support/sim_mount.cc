@@ -89,6 +89,12 @@ Result<std::vector<gid_t>> SimMount::GroupTable::Groups(const Caller& caller) co
   return it == table.end() ? std::vector<gid_t>() : it->second;
 }
 
+Result<ProcessId> SimMount::GroupTable::Process(const Caller& caller) const {
+  auto it = processes.find(caller.tid);
+  if (it == processes.end()) return Error(ErrorKind::kDenied, "no such thread");
+  return ProcessId{it->second, 7};
+}
+
 void SimMount::Submit(const Caller& caller, std::function<void(const Request&)> issue) {
   uint64_t unique = next_unique_;
   next_unique_ += 2;

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,9 @@ class SimMount {
   void Connect(const std::string& backend, BackendServer& server);
   void SetGroups(pid_t tid, std::vector<gid_t> groups) { groups_.table[tid] = std::move(groups); }
 
+  void SetProcess(pid_t tid, pid_t pid) { groups_.processes[tid] = pid, groups_.alive.insert(pid); }
+  void EndProcess(pid_t pid) { groups_.alive.erase(pid); }
+
   // open(2), read to the end. With `keep` the descriptor stays open for ReadAgain, until Close.
   void Open(const std::string& path, const Caller& caller, bool keep, std::function<void(SimRead)> done);
   // Runs the loop until the open has ended.
@@ -83,7 +87,11 @@ class SimMount {
  private:
   struct GroupTable : GroupReader {
     Result<std::vector<gid_t>> Groups(const Caller& caller) const override;
+    Result<ProcessId> Process(const Caller& caller) const override;
+    bool Alive(const ProcessId& process) const override { return alive.contains(process.pid); }
     std::map<pid_t, std::vector<gid_t>> table;
+    std::map<pid_t, pid_t> processes;  // of threads
+    std::set<pid_t> alive;
   };
   struct RecordingNotifier : Notifier {
     void InvalidateInode(NodeId id) override { invalidated.push_back(id); }
