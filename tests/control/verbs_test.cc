@@ -73,7 +73,7 @@ TEST_F(VerbsTest, TheWrongNumberOfArgumentsSaysWhatIsRight) {
 
 TEST_F(VerbsTest, AnUnknownVerbNamesTheKnownOnes) {
   EXPECT_EQ(ErrorOf("sta\ntus").message(),
-            "no verb 'sta\\x0atus'; there are: status, stat, explain, trees, version, refresh, reload");
+            "no verb 'sta\\x0atus'; there are: status, stat, explain, trees, version, refresh, reload, stop");
 }
 
 TEST_F(VerbsTest, ExplainTakesNumbers) {
