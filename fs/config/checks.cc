@@ -191,6 +191,8 @@ void WarnOfRules(Draft& draft, const std::vector<PathPattern>& patterns) {
     }
     bool useful = std::any_of(config.trees.begin(), config.trees.end(),
                               [&](const TreeOptions& tree) { return patterns[i].CanMatchBelow(tree.path); });
+    useful = useful || std::any_of(config.files.begin(), config.files.end(),
+                                   [&](const FileOptions& file) { return patterns[i].Matches(file.path); });
     if (useful) continue;
     auto is_tree = std::find_if(config.trees.begin(), config.trees.end(),
                                 [&](const TreeOptions& tree) { return patterns[i].Matches(tree.path); });
@@ -211,7 +213,9 @@ void WarnOfSecrets(Draft& draft) {
       continue;
     const bool in_tree = std::any_of(draft.config.trees.begin(), draft.config.trees.end(),
                                      [&](const TreeOptions& tree) { return path.compare(0, slash, tree.path) == 0; });
-    if (!in_tree) continue;
+    const bool is_file = std::any_of(draft.config.files.begin(), draft.config.files.end(),
+                                     [&](const FileOptions& file) { return file.path == path; });
+    if (!in_tree || is_file) continue;
     draft.problems.Warn(draft.rule_places[i],
                         StrCat("allow \"", Printable(path, 64), "\" opens a key of that name, and no secret"),
                         StrCat("if it is a secret, write \"", Printable(path, 64), "/*\" (or \"/**\")"));
@@ -227,6 +231,17 @@ void WarnOfTrees(Draft& draft, const std::vector<PathPattern>& patterns) {
     draft.problems.Warn(draft.tree_places[i].path,
                         StrCat("no rule opens anything in tree \"", Printable(path, 64), "\""),
                         StrCat("add an [[allow]] with path = \"", Printable(path, 64), "/**\""));
+  }
+}
+
+void WarnOfFiles(Draft& draft, const std::vector<PathPattern>& patterns) {
+  for (size_t i = 0; i < draft.config.files.size(); ++i) {
+    const std::string& path = draft.config.files[i].path;
+    bool reachable = std::any_of(patterns.begin(), patterns.end(),
+                                 [&](const PathPattern& pattern) { return pattern.Matches(path); });
+    if (reachable) continue;
+    draft.problems.Warn(draft.file_places[i].path, StrCat("no rule opens the file \"", Printable(path, 64), "\""),
+                        StrCat("add an [[allow]] with path = \"", Printable(path, 64), "\""));
   }
 }
 
@@ -251,12 +266,14 @@ void CheckWhole(Draft& draft) {
   CheckBackends(draft);
   CheckSources(draft);
   CheckOverlaps(draft);
+  CheckFiles(draft);
   if (!draft.problems.empty()) return;
   std::vector<PathPattern> patterns;
   for (const AllowRule& rule : draft.config.rules) patterns.emplace_back(rule.path);
   WarnOfRules(draft, patterns);
   WarnOfSecrets(draft);
   WarnOfTrees(draft, patterns);
+  WarnOfFiles(draft, patterns);
   WarnOfIdentity(draft);
 }
 

@@ -8,6 +8,7 @@
 #include "fs/config/bounds.h"
 #include "fs/config/member_codec.h"
 #include "fs/config/paths.h"
+#include "fs/template/template.h"
 
 namespace leasefs {
 
@@ -67,6 +68,34 @@ void Optional(Codec& codec, std::optional<uint32_t>& value, uint32_t max) {
 }
 
 template <class Codec>
+void Shown(Codec& codec, ShownOptions& shown) {
+  codec.Flag(shown.hidden);
+  codec.Flag(shown.page_cache);
+  Optional(codec, shown.owner, kAnyNumber - 1);
+  Optional(codec, shown.group, kAnyNumber - 1);
+  Optional(codec, shown.mode, 0444);
+  codec.Require((shown.mode.value_or(0400) & ~mode_t{0044}) == 0400);
+  codec.Choice(shown.errors, ErrnoStyle::kPosix);
+}
+
+template <class Codec>
+void Members(Codec& codec, FileOptions& file) {
+  codec.Text(file.path, bounds::kMountPathBytes);
+  codec.Require(!TreePathFault(file.path));
+  codec.Text(file.text, kMaxTemplateBytes);
+  Template parsed;
+  codec.Require(!Template::Parse(file.text, parsed));
+  codec.Text(file.text_file, bounds::kFilePathBytes);
+  codec.List(file.secrets, bounds::kSecretsPerFile, [](Codec& each, FileSecret& secret) {
+    each.Text(secret.alias, kMaxTemplateNameBytes);
+    each.Text(secret.path, bounds::kMountPathBytes);
+    each.Require(IsTemplateName(secret.alias) && !TreePathFault(secret.path));
+  });
+  Shown(codec, file);
+  Members(codec, file.where);
+}
+
+template <class Codec>
 void Members(Codec& codec, TreeOptions& tree) {
   codec.Text(tree.path, bounds::kMountPathBytes);
   codec.Text(tree.backend, bounds::kBackendNameBytes);
@@ -77,13 +106,10 @@ void Members(Codec& codec, TreeOptions& tree) {
   codec.Time(tree.keep, bounds::kKeepMin, bounds::kKeepMax);
   codec.Time(tree.idle, std::chrono::milliseconds(0), bounds::kKeepMax);
   codec.Choice(tree.lease_scope, LeaseScope::kOpen);
-  codec.Flag(tree.hidden);
-  codec.Flag(tree.page_cache);
-  Optional(codec, tree.owner, kAnyNumber - 1);
-  Optional(codec, tree.group, kAnyNumber - 1);
-  Optional(codec, tree.mode, 0444);
-  codec.Require((tree.mode.value_or(0400) & ~mode_t{0044}) == 0400);
-  codec.Choice(tree.errors, ErrnoStyle::kPosix);
+  Shown(codec, tree);
+  codec.Flag(tree.forms.keys);
+  codec.Flag(tree.forms.json);
+  codec.Flag(tree.forms.env);
   codec.Flag(tree.by_name);
   Members(codec, tree.where);
 }
@@ -122,6 +148,7 @@ void Members(Codec& codec, Config& config) {
   auto members = [](Codec& each, auto& value) { Members(each, value); };
   codec.List(config.backends, bounds::kBackends, members);
   codec.List(config.trees, bounds::kTrees, members);
+  codec.List(config.files, bounds::kFileSections, members);
   codec.List(config.rules, bounds::kRules, members);
   codec.List(config.warnings, kMaxWarnings, [](Codec& each, std::string& text) { each.Text(text, kMaxWarningBytes); });
 }

@@ -16,6 +16,7 @@
 #include "fs/config/bounds.h"
 #include "fs/config/paths.h"
 #include "fs/config/value_text.h"
+#include "fs/template/template.h"
 
 namespace leasefs {
 namespace {
@@ -53,8 +54,8 @@ std::optional<Fault> OwnerFault(const struct stat& info, const std::string& path
 }
 
 // Up to one byte more than allowed. Nothing, with errno, on an error.
-std::optional<std::string> ReadBounded(int fd) {
-  std::string text(bounds::kFileBytes + 1, '\0');
+std::optional<std::string> ReadBounded(int fd, size_t max_bytes) {
+  std::string text(max_bytes + 1, '\0');
   size_t size = 0;
   while (size < text.size()) {
     ssize_t count = read(fd, text.data() + size, text.size() - size);
@@ -110,13 +111,23 @@ bool ConfigFiles::CheckOwners(const std::string& path) {
 }
 
 std::optional<std::string> ConfigFiles::Read(const std::string& path) {
+  return Read(path, bounds::kFileBytes,
+              {"create it, or name another with --config FILE", "check that it is the right file, or split it over conf.d"});
+}
+
+std::optional<std::string> ConfigFiles::ReadTemplate(const std::string& path, const SourceLocation& where) {
+  return Read(path, kMaxTemplateBytes,
+              {StrCat("create it, or correct template_file at ", ToString(where)), "check that it is the right file"});
+}
+
+std::optional<std::string> ConfigFiles::Read(const std::string& path, size_t max_bytes, const Remedies& remedies) {
   auto fail = [&](std::string_view what, std::string_view remedy) {
     Fail(path, what, remedy);
     return std::nullopt;
   };
   UniqueFd file(open(path.c_str(), kOpenFlags));
   if (!file) {
-    return fail(StrCat("cannot be opened (", Words(errno), ")"), "create it, or name another with --config FILE");
+    return fail(StrCat("cannot be opened (", Words(errno), ")"), remedies.missing);
   }
   struct stat info {};
   if (fstat(file.get(), &info) != 0) {
@@ -128,12 +139,11 @@ std::optional<std::string> ConfigFiles::Read(const std::string& path) {
     // Once more for what was really opened.
     if (auto fault = OwnerFault(info, path)) return fail(fault->what, fault->remedy);
   }
-  const std::string too_large = StrCat("is larger than ", SizeText(bounds::kFileBytes));
-  constexpr std::string_view kSplit = "check that it is the right file, or split it over conf.d";
-  if (static_cast<uint64_t>(info.st_size) > bounds::kFileBytes) return fail(too_large, kSplit);
-  auto text = ReadBounded(file.get());
+  const std::string too_large = StrCat("is larger than ", SizeText(max_bytes));
+  if (static_cast<uint64_t>(info.st_size) > max_bytes) return fail(too_large, remedies.too_large);
+  auto text = ReadBounded(file.get(), max_bytes);
   if (!text) return fail(StrCat("cannot be read (", Words(errno), ")"), "correct the path");
-  if (text->size() > bounds::kFileBytes) return fail(too_large, kSplit);
+  if (text->size() > max_bytes) return fail(too_large, remedies.too_large);
   return text;
 }
 

@@ -18,12 +18,19 @@ class ConfigFiles {
   // The text of a file of at most bounds::kFileBytes. Nothing, and at least one problem, when it cannot be used.
   // Never waits for a writer of a FIFO and reads no more than the bound.
   std::optional<std::string> Read(const std::string& path);
+  // The same for the template of a [[file]] that is named at `where`.
+  std::optional<std::string> ReadTemplate(const std::string& path, const SourceLocation& where);
   // `conf.d/*.toml` beside `path`, in byte order. Names that begin with '.' are left out, as a shell would.
   std::vector<std::string> DropIns(const std::string& path);
   // A store's key file: there, a regular file, and closed to all but its owner, who is root.
   void CheckKeyFile(const std::string& path, const SourceLocation& where);
 
  private:
+  struct Remedies {
+    std::string missing;
+    std::string_view too_large;
+  };
+  std::optional<std::string> Read(const std::string& path, size_t max_bytes, const Remedies& remedies);
   bool Fail(const std::string& file, std::string_view what, std::string_view remedy);
   bool CheckOwners(const std::string& path);
   bool CheckDirectory(const std::string& path, const std::string& directory);

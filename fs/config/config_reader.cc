@@ -27,6 +27,14 @@ void CheckKeyFiles(ConfigFiles& files, Draft& draft) {
   }
 }
 
+void ReadTemplates(ConfigFiles& files, Draft& draft) {
+  for (size_t i = 0; i < draft.config.files.size(); ++i) {
+    FileOptions& file = draft.config.files[i];
+    if (file.text_file.empty()) continue;
+    if (auto text = files.ReadTemplate(file.text_file, draft.file_places[i].text)) file.text = std::move(*text);
+  }
+}
+
 Result<Config> Finish(Draft draft) {
   if (!draft.problems.empty()) return Error(ErrorKind::kInvalid, draft.problems.Errors());
   draft.config.warnings = draft.problems.Warnings();
@@ -51,6 +59,7 @@ Result<Config> LoadConfig(const std::string& path, const AccountDatabase& accoun
       draft.complete = false;
     }
   }
+  ReadTemplates(files, draft);
   CheckWhole(draft);
   if (rules.key_files != KeyFileCheck::kNone) CheckKeyFiles(files, draft);
   return Finish(std::move(draft));

@@ -76,6 +76,7 @@ void ReadDocument(const TomlValue& root, const std::string& file, Draft& draft) 
   ReadBackends(document);
   ReadTrees(document);
   ReadRules(document);
+  ReadFiles(document);
   document.Finish();
 }
 

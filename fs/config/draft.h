@@ -28,7 +28,7 @@ struct Draft {
   std::string main_file;
   bool complete = true;  // false: a file could not be read or is not TOML, so that what is missing may be in it
 
-  std::map<std::string, SourceLocation> settings;  // every one given outside of [[tree]] and [[allow]], by full name
+  std::map<std::string, SourceLocation> settings;  // every one given outside of arrays of tables, by full name
 
   std::set<std::string> unread_backends;  // their type is wrong, so that nothing else of them was looked at
 
@@ -37,6 +37,11 @@ struct Draft {
   };
   std::vector<TreePlaces> tree_places;       // beside config.trees
   std::vector<SourceLocation> rule_places;   // beside config.rules: where the path stands
+  struct FilePlaces {
+    SourceLocation path, text;
+    std::vector<SourceLocation> secrets;
+  };
+  std::vector<FilePlaces> file_places;       // beside config.files
 };
 
 }  // namespace leasefs

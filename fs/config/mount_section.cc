@@ -1,6 +1,7 @@
 // What is on the mount and who may open it: [[tree]] and [[allow]].
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "fs/base/strings.h"
 #include "fs/config/bounds.h"
@@ -111,15 +112,15 @@ void ReadSource(TableReader& table, TreeOptions& tree, Draft::TreePlaces& places
   tree.source = source.substr(colon + 1);
 }
 
-void ReadOwnership(TableReader& table, TreeOptions& tree) {
+void ReadOwnership(TableReader& table, ShownOptions& shown) {
   const AccountDatabase& accounts = table.draft().accounts;
   if (const TomlEntry* entry = table.Take("owner")) {
-    if (auto user = ReadAccount(table, "owner", entry->value, Users(accounts))) tree.owner = user->uid;
+    if (auto user = ReadAccount(table, "owner", entry->value, Users(accounts))) shown.owner = user->uid;
   }
   if (const TomlEntry* entry = table.Take("group")) {
-    if (auto group = ReadAccount(table, "group", entry->value, Groups(accounts))) tree.group = group->gid;
+    if (auto group = ReadAccount(table, "group", entry->value, Groups(accounts))) shown.group = group->gid;
   }
-  ReadMode(table, tree.mode);
+  ReadMode(table, shown.mode);
 }
 
 std::optional<Fault> ErrorStyleFault(std::string_view style) {
@@ -139,6 +140,30 @@ void ReadLeaseScope(TableReader& table, LeaseScope& scope) {
   scope = static_cast<LeaseScope>(std::find(std::begin(kScopes), std::end(kScopes), word) - std::begin(kScopes));
 }
 
+void ReadForms(TableReader& table, FormOptions& forms) {
+  constexpr std::string_view kRemedy = "write some of \"keys\", \"json\" and \"env\"";
+  const TomlEntry* entry = table.Take("forms");
+  if (entry == nullptr || !table.IsType(entry->value, Type::kArray, "forms", kRemedy)) return;
+  FormOptions read{false, false, false};
+  for (const TomlValue& item : entry->value.items) {
+    if (!table.IsText(item, "forms", kRemedy)) continue;
+    bool* form = item.text == "keys"   ? &read.keys
+                 : item.text == "json" ? &read.json
+                 : item.text == "env"  ? &read.env
+                                       : nullptr;
+    if (form == nullptr) {
+      table.Complain(table.Place(item.where), "forms", StrCat("names the unknown form \"", Printable(item.text, 64), "\""),
+                     kRemedy);
+    } else if (std::exchange(*form, true)) {
+      table.Complain(table.Place(item.where), "forms", StrCat("names \"", item.text, "\" twice"), "remove one");
+    }
+  }
+  if (entry->value.items.empty()) {
+    table.Complain(table.Place(entry->value.where), "forms", "is empty and would show nothing", kRemedy);
+  }
+  forms = read;
+}
+
 void ReadTree(TableReader table) {
   TreeOptions tree;
   Draft::TreePlaces places;
@@ -151,15 +176,11 @@ void ReadTree(TableReader table) {
   table.ReadDuration("ttl", bounds::kTtlMin, bounds::kTtlMax, tree.ttl);
   table.ReadDuration("max_stale", bounds::kMaxStaleMin, bounds::kMaxStaleMax, tree.max_stale);
   table.ReadDuration("keep", bounds::kKeepMin, bounds::kKeepMax, tree.keep);
-  table.ReadBool("hidden", tree.hidden);
-  table.ReadBool("page_cache", tree.page_cache);
-  ReadOwnership(table, tree);
+  ReadForms(table, tree.forms);
+  ReadShown(table, tree);
   ReadVaultTree(table, tree.vault);
   table.ReadDuration("idle", bounds::kIdleMin, bounds::kKeepMax, tree.idle);
   ReadLeaseScope(table, tree.lease_scope);
-  std::string errors = "precise";
-  table.ReadString("errors", errors, ErrorStyleFault);
-  tree.errors = errors == "posix" ? ErrnoStyle::kPosix : ErrnoStyle::kPrecise;
   table.Finish();
   table.draft().config.trees.push_back(std::move(tree));
   table.draft().tree_places.push_back(std::move(places));
@@ -181,7 +202,17 @@ void ReadRule(TableReader table) {
   table.draft().rule_places.push_back(std::move(path_place));
 }
 
-// Reads every table of an array but those past the limit, where it says so once.
+}  // namespace
+
+void ReadShown(TableReader& table, ShownOptions& shown) {
+  table.ReadBool("hidden", shown.hidden);
+  table.ReadBool("page_cache", shown.page_cache);
+  ReadOwnership(table, shown);
+  std::string errors = "precise";
+  table.ReadString("errors", errors, ErrorStyleFault);
+  shown.errors = errors == "posix" ? ErrnoStyle::kPosix : ErrnoStyle::kPrecise;
+}
+
 void ReadBounded(TableReader& document, const std::string& key, size_t count, size_t max,
                  const std::function<void(TableReader)>& read) {
   document.ReadTables(key, [&](TableReader table) {
@@ -192,8 +223,6 @@ void ReadBounded(TableReader& document, const std::string& key, size_t count, si
     }
   });
 }
-
-}  // namespace
 
 void ReadTrees(TableReader& document) {
   ReadBounded(document, "tree", document.draft().config.trees.size(), bounds::kTrees, ReadTree);

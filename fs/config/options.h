@@ -56,7 +56,22 @@ struct BackendOptions {
   VaultOptions vault{};                                 // of type kVault
 };
 
-struct TreeOptions {                                    // [[tree]]
+struct ShownOptions {                                   // how files are shown, in [[tree]] and [[file]]
+  bool hidden = false;                                  // S22
+  bool page_cache = true;
+  std::optional<uid_t> owner;                           // S5: given, or they follow from the rules
+  std::optional<gid_t> group;
+  std::optional<mode_t> mode;                           // permission bits, no write, no execute
+  ErrnoStyle errors = ErrnoStyle::kPrecise;
+};
+
+struct FormOptions {                                    // forms = ["keys", "json", "env"] (S7)
+  bool keys = true;
+  bool json = false;
+  bool env = false;
+};
+
+struct TreeOptions : ShownOptions {                     // [[tree]]
   std::string path;                                     // on the mount, "" is not allowed
   std::string backend;                                  // source = "backend:path"
   std::string source;                                   // backend path, may be ""
@@ -65,18 +80,26 @@ struct TreeOptions {                                    // [[tree]]
   std::chrono::milliseconds keep{86'400'000};           // S15, S17
   std::chrono::milliseconds idle{0};                    // S15; 0: off
   LeaseScope lease_scope = LeaseScope::kShared;         // S15
-  bool hidden = false;                                  // S22
-  bool page_cache = true;
-  std::optional<uid_t> owner;                           // S5: given, or they follow from the rules
-  std::optional<gid_t> group;
-  std::optional<mode_t> mode;                           // permission bits, no write, no execute
-  ErrnoStyle errors = ErrnoStyle::kPrecise;
+  FormOptions forms;
   SourceLocation where;
   bool by_name = false;                                 // its backend knows the tree by `path`, and `source` is its own
   VaultTreeOptions vault{};                             // of a tree of such a backend
 
   // What the backend calls the tree's place in the protocol between it and fs.
   const std::string& BackendRoot() const { return by_name ? path : source; }
+};
+
+struct FileSecret {                                     // secrets = { db = "payments/db" }
+  std::string alias;
+  std::string path;                                     // of a secret's directory on the mount
+};
+
+struct FileOptions : ShownOptions {                     // [[file]] (S7)
+  std::string path;                                     // on the mount
+  std::string text;                                     // of the template, which parses (fs/template)
+  std::string text_file;                                // where it was read from; "" if it stands in the configuration
+  std::vector<FileSecret> secrets;                      // by alias, each path once
+  SourceLocation where;
 };
 
 struct RuleUser {
@@ -106,6 +129,7 @@ struct Config {
   MemoryOptions memory;
   std::vector<BackendOptions> backends;
   std::vector<TreeOptions> trees;
+  std::vector<FileOptions> files;
   std::vector<AllowRule> rules;
   std::vector<std::string> warnings;                    // for check-config: rules that can never match, …
 };

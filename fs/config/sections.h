@@ -15,6 +15,12 @@ void ReadDocument(const TomlValue& root, const std::string& file, Draft& draft);
 void ReadBackends(TableReader& document);  // [backend.NAME]
 void ReadTrees(TableReader& document);     // [[tree]]
 void ReadRules(TableReader& document);     // [[allow]]
+void ReadFiles(TableReader& document);     // [[file]]
+
+// Reads every table of an array but those past the limit, where it says so once.
+void ReadBounded(TableReader& document, const std::string& key, size_t count, size_t max,
+                 const std::function<void(TableReader)>& read);
+void ReadShown(TableReader& table, ShownOptions& shown);  // what [[tree]] and [[file]] have in common
 
 // key = { file = … } or { credential = … } or, where that is allowed, { passphrase = true }. False: nothing was stored.
 bool ReadKeySource(TableReader& table, const std::string& key, bool passphrase_allowed, KeySource& out);
