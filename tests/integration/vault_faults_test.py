@@ -190,7 +190,7 @@ class Faults(VaultTest):
         self.assertEqual(self.read("t/a/k"), "value")
         mark = self.audit.mark()
         self.revoke_tokens()
-        self.assertFalse(self.postgres.can_log_in(*old), "its lease ended with it")
+        wait_for("its lease ended with it", lambda: not self.postgres.can_log_in(*old), 5)
         wait_for("both are read", lambda: self.errno("t/cold/k") == 0, 5)
         wait_for("a credential that works", lambda: self.logs_in("db"), 10)
         self.assertEqual(self.audit.logins(mark), 1)
