@@ -17,6 +17,20 @@ bool IsAnswer(const std::optional<Error>& failure, ErrorKind kind) {
   return failure && failure->kind() == kind;
 }
 
+std::string_view ScopeWord(LeaseScope scope) {
+  switch (scope) {
+    case LeaseScope::kShared:
+      return "secret";
+    case LeaseScope::kUid:
+      return "user";
+    case LeaseScope::kProcess:
+      return "process";
+    case LeaseScope::kOpen:
+      return "open";
+  }
+  return "";
+}
+
 }  // namespace
 
 std::optional<uint32_t> SecretGate::UnsureLocked(Attempt& attempt, uint32_t node, bool names_below) const {
@@ -164,8 +178,11 @@ SecretGate::Step SecretGate::FileAttributesLocked(Attempt& attempt, NodeId id, R
   Decision decision = DecideLocked(attempt, RulesLocked(id.node));
   if (decision.outcome == Decision::Outcome::kNeedGroups) return Step::kNeedGroups;
   bool may_ask = decision.outcome == Decision::Outcome::kAllow && !attempt.failure && attempt.waits < kMaxWaits;
-  if (may_ask && readiness != Readiness::kFailed) {
-    Question question = nodes_[record.parent].listed != 0 ? Question::kValue : Question::kNames;
+  bool listed = nodes_[record.parent].listed != 0;
+  auto unlisted = listing_failures_.find(record.parent);
+  bool in_vain = !listed && unlisted != listing_failures_.end() && unlisted->second.retry_at > loop_.Now();
+  if (may_ask && readiness != Readiness::kFailed && !in_vain) {
+    Question question = listed ? Question::kValue : Question::kNames;
     return WaitStepLocked(attempt, record.parent, question, readiness == Readiness::kStale, result, std::move(again));
   }
   return finish(Describe(id, record.size, current));
@@ -280,6 +297,10 @@ std::string SecretGate::StatusTextLocked(uint32_t node) const {
   const NodeRecord& record = nodes_[secret];
   uint32_t slot = directory ? kNoSlot : versions_.CurrentSlot(node);
   if (slot != kNoSlot && versions_.TooLarge(slot)) return "too large: the value is over limits.value";
+  const Tree* tree = trees_.Of(node);
+  if (tree != nullptr && record.minted != 0 && tree->options.lease_scope != LeaseScope::kShared) {
+    return StrCat("one lease for each ", ScopeWord(tree->options.lease_scope));
+  }
   BootTime now = loop_.Now();
   auto failure = failures_.find(secret);
   bool failed = failure != failures_.end();

@@ -174,7 +174,10 @@ void GateAnswers::OnPublished(const std::string& backend, protocol::Published fr
     }
     for (uint32_t directory : directories) {
       auto asking = waits_.TakeAll(directory, Question::kValue);
-      if (asking.empty() && SecretVersionLocked(directory) == 0) continue;  // nobody waits and nobody holds it
+      if (asking.empty() && SecretVersionLocked(directory) == 0) {  // nobody waits and nobody holds it
+        if (nodes_[directory].minted != 0) held_.NotePublished(directory, loop_.Now());  // its Idle may have been lost
+        continue;
+      }
       Status published = PublishLocked(directory, frame);
       if (!published.ok()) failure = std::move(published).error();
       std::move(asking.begin(), asking.end(), std::back_inserter(waiters));

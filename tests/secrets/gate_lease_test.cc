@@ -119,6 +119,28 @@ TEST_F(GateLeaseTest, S6_WhatBecameMintedSinceItWasListedIsNotAskedForByAStat) {
   EXPECT_EQ(backend_.reads(), 0u);
 }
 
+TEST_F(GateLeaseTest, AStatOfWhatCannotBeListedDoesNotAskEachTime) {
+  backend_.minted = false;
+  EXPECT_TRUE(mount_.ListNow("db", kAlice).ok());
+  NodeId id = mount_.StatNow(kPassword, kAlice)->id;
+  server_.SetOptions({.value_bytes = kMaxValueBytes / 2});  // everything changed
+  backend_.outage = ErrorKind::kDenied;
+  loop_.RunFor(seconds(1));
+  uint64_t lists = backend_.lists();
+  for (uint64_t i = 0; i < 20; ++i) {
+    bool answered = false;
+    struct Parks : Parking {
+      bool Park() noexcept override { return true; }
+      bool Interrupted() const noexcept override { return false; }
+    } parks;
+    Request request{1000 + 2 * i, kAlice, loop_.Now(), false, &parks};
+    mount_.gate().GetAttributes(request, id, 0, [&](const auto&) { answered = true; });
+    while (!answered && loop_.Step()) {
+    }
+  }
+  EXPECT_LE(backend_.lists(), lists + 1);
+}
+
 TEST_F(GateLeaseTest, S15_ARefreshLeavesLeasesAlone) {
   EXPECT_EQ(Open(), Version(1));
   std::optional<RefreshCounts> counts;
@@ -326,6 +348,15 @@ TEST_F(GateLeaseIdleTest, S15_AnIdleLeaseIsLetGoOf) {
   EXPECT_THAT(backend_.forgotten(), ElementsAre("db"));
   EXPECT_EQ(mount_.gate().Report().sealed_bytes, 0u);
   EXPECT_EQ(Open(), Version(2));
+}
+
+TEST_F(GateLeaseIdleTest, S15_WhatIsToldOfAndNobodyUsesIsLetGoOfAgain) {
+  EXPECT_EQ(Open(), Version(1));
+  loop_.RunFor(minutes(11));
+  backend_.Replace("db");  // as after a word that was lost
+  loop_.RunFor(minutes(11));
+  EXPECT_THAT(backend_.forgotten(), ElementsAre("db", "db"));
+  EXPECT_THAT(backend_.LiveLeases(), IsEmpty());
 }
 
 TEST_F(GateLeaseIdleTest, S15_NotWhileADescriptorReadsIt) {

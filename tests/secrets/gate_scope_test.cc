@@ -111,6 +111,7 @@ TEST_F(GateUidScopeTest, S6_NothingIsShownOfIt) {
   EXPECT_EQ(mount_.StatNow(kPassword, kBob)->size, 0u);
   EXPECT_THAT(*mount_.ListNow("db", kAlice), ElementsAre("password", "username"));
   EXPECT_EQ(mount_.gate().Report().trees[0].files, 2u);
+  EXPECT_EQ(mount_.gate().Stat(kPassword)->status, "one lease for each user");
 }
 
 TEST_F(GateUidScopeTest, S15_ItIsGivenBackWhenItIsIdle) {
