@@ -1,6 +1,7 @@
 #include "fs/secrets/held_values.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace leasefs {
 
@@ -142,28 +143,23 @@ uint64_t HeldValues::Freeable(uint32_t directory) const {
 
 bool HeldValues::MakeRoom(uint64_t bytes, uint64_t limit) {
   if (versions_.sealed_bytes() + bytes <= limit) return true;
-  struct Candidate {
-    bool minted;
-    BootTime opened;
-    uint32_t directory;
-    auto operator<=>(const Candidate&) const = default;
-  };
+  using Candidate = std::tuple<bool, BootTime, uint32_t>;  // minted, opened, directory
   std::vector<Candidate> oldest;
   uint64_t freeable = 0;
   for (const auto& [directory, opened] : last_opened_) {
     uint64_t held = Freeable(directory);
     freeable += held;
-    if (held > 0) oldest.push_back({nodes_[directory].minted != 0, opened, directory});
+    if (held > 0) oldest.emplace_back(nodes_[directory].minted != 0, opened, directory);
   }
   if (versions_.sealed_bytes() + bytes > limit + freeable) return false;
   std::sort(oldest.begin(), oldest.end());
   uint64_t goal = limit - std::min(limit, bytes + limit / 8);  // some more, so that the next one need not search again
-  for (const Candidate& next : oldest) {
+  for (const auto& [minted, opened, directory] : oldest) {
     if (versions_.sealed_bytes() <= goal) break;
-    Withdraw(next.directory);
-    if (next.minted) continue;
-    idle_.push_back(next.directory);
-    last_opened_.erase(next.directory);
+    Withdraw(directory);
+    if (minted) continue;
+    idle_.push_back(directory);
+    last_opened_.erase(directory);
   }
   return versions_.sealed_bytes() + bytes <= limit;
 }
