@@ -130,13 +130,13 @@ void KvReader::List(const KvPlace& place, const SecretBuffer& token, lease::Repl
     return;
   }
   if (place.location.versioned) {
-    AskForKeys(place, token, std::move(listing));
+    AskForKeys(place, token, listing);
   } else {
-    ReadForKeys(place, token, std::move(listing));
+    ReadForKeys(place, token, listing);
   }
 }
 
-void KvReader::AskForKeys(const KvPlace& place, const SecretBuffer& token, std::shared_ptr<Listing> listing) {
+void KvReader::AskForKeys(const KvPlace& place, const SecretBuffer& token, const std::shared_ptr<Listing>& listing) {
   Question question = Ask(place, token, Asked::kSubkeys, "subkeys");
   // The names alone: nothing of the values, and not what is nested in them.
   question.path += place.version == 0 ? "?depth=1" : "&depth=1";
@@ -157,8 +157,8 @@ void KvReader::AskForKeys(const KvPlace& place, const SecretBuffer& token, std::
               });
 }
 
-void KvReader::ReadForKeys(const KvPlace& place, const SecretBuffer& token, std::shared_ptr<Listing> listing) {
-  Get(place, token, [listing = std::move(listing)](Answer<lease::Grant> answer) {
+void KvReader::ReadForKeys(const KvPlace& place, const SecretBuffer& token, const std::shared_ptr<Listing>& listing) {
+  Get(place, token, [listing](Answer<lease::Grant> answer) {
     if (auto* failure = FailureIn(answer)) {
       listing->keys = std::move(*failure);
     } else {

@@ -29,8 +29,8 @@ class KvReader {
   struct Listing;
 
   Question Ask(const KvPlace& place, const SecretBuffer& token, Asked asked, std::string_view api) const;
-  void AskForKeys(const KvPlace& place, const SecretBuffer& token, std::shared_ptr<Listing> listing);
-  void ReadForKeys(const KvPlace& place, const SecretBuffer& token, std::shared_ptr<Listing> listing);
+  void AskForKeys(const KvPlace& place, const SecretBuffer& token, const std::shared_ptr<Listing>& listing);
+  void ReadForKeys(const KvPlace& place, const SecretBuffer& token, const std::shared_ptr<Listing>& listing);
 
   VaultClient& client_;
 };

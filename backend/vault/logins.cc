@@ -74,7 +74,7 @@ SecretBuffer LoginBody(const Identity& identity, const SecretBuffer& credential)
   return body;
 }
 
-Answer<lease::Token> TokenOf(const Subject& subject, VaultReply reply) {
+Answer<lease::Token> TokenOf(const Subject& subject, const VaultReply& reply) {
   const Members& auth = reply.answer.auth;
   if (auth.Find("mfa_requirement") != nullptr) {
     return CannotLogIn(subject,
@@ -166,8 +166,8 @@ void Logins::Login(const std::string& identity, lease::Reply<lease::Token> done)
   ReadFile(identity, [this, identity, method = how.method, done = std::move(done)](Answer<SecretBuffer> read) {
     if (auto* failure = FailureIn(read)) return done(std::move(*failure));
     SecretBuffer credential = std::move(std::get<SecretBuffer>(read));
-    if (method == LoginMethod::kToken) return LoginByToken(identity, std::move(credential), std::move(done));
-    Post(identity, credential, std::move(done));
+    if (method == LoginMethod::kToken) return LoginByToken(identity, std::move(credential), done);
+    Post(identity, credential, done);
   });
 }
 
@@ -181,7 +181,7 @@ void Logins::LoginByToken(const std::string& identity, SecretBuffer token, lease
   question.name_space = NameSpaceOf(identity);
   question.token = SecretBuffer::CopyOf(held->Expose());
   const BootTime asked_at = client_.loop().Now();
-  client_.Ask(std::move(question), [this, identity, held, asked_at, done](Answer<VaultReply> answer) {
+  client_.Ask(std::move(question), [this, identity, held, asked_at, done = std::move(done)](Answer<VaultReply> answer) {
     const Subject subject = SubjectOf(identity, Asked::kLogin);
     auto* failure = FailureIn(answer);
     if (failure != nullptr && failure->cause != Cause::kForbidden && failure->cause != Cause::kGone) {
@@ -233,7 +233,7 @@ void Logins::Post(const std::string& identity, const SecretBuffer& credential, l
   question.body = LoginBody(how, credential);  // SECURITY: and no token, which would be another's
   client_.Ask(std::move(question), [subject, done = std::move(done)](Answer<VaultReply> answer) {
     if (auto* failure = FailureIn(answer)) return done(std::move(*failure));
-    done(TokenOf(subject, std::move(std::get<VaultReply>(answer))));
+    done(TokenOf(subject, std::get<VaultReply>(answer)));
   });
 }
 

@@ -81,12 +81,12 @@ void Mounts::Find(const std::string& path, const std::string& name_space, const 
   client_.Ask(std::move(question), [this, path, name_space, done = std::move(done)](lease::Answer<VaultReply> answer) {
     if (auto* failure = FailureIn(answer)) return done(std::move(*failure));
     done(Take(path, name_space, {.asked = Asked::kMount, .place = path, .path = ""},
-              std::move(std::get<VaultReply>(answer).answer)));
+              std::get<VaultReply>(answer).answer));
   });
 }
 
 lease::Answer<Location> Mounts::Take(const std::string& path, const std::string& name_space, const Subject& subject,
-                                     VaultAnswer answer) {
+                                     const VaultAnswer& answer) {
   std::string mount(answer.data.Text("path"));
   while (mount.ends_with('/')) mount.pop_back();
   // The namespace of the request may stand before it.

@@ -41,7 +41,7 @@ class Mounts {
 
   const Known* Look(const std::string& path, const std::string& name_space, std::string* mount) const;
   lease::Answer<Location> Take(const std::string& path, const std::string& name_space, const Subject& subject,
-                               VaultAnswer answer);
+                               const VaultAnswer& answer);
 
   VaultClient& client_;
   std::map<Key, Known> known_;

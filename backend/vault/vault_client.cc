@@ -76,7 +76,7 @@ void VaultClient::Later(std::function<void()> task) {
 
 lease::Answer<VaultReply> VaultClient::Read(const Expected& expected, Result<http::Response> result, bool in_doubt) {
   const Subject& subject = expected.subject;
-  if (!result.ok()) return FailureOfTransport(subject, std::move(result).error(), in_doubt);
+  if (!result.ok()) return FailureOfTransport(subject, result.error(), in_doubt);
   http::Response& response = *result;
   if (IsToBeAvoided(response.status)) http_.Avoid(response.address);
   const bool fine = response.status == 200 || response.status == 202 || response.status == 204;

@@ -242,7 +242,7 @@ Failure Refused(const Subject& subject, ErrorKind kind, std::string_view what) {
   return Make(subject, Cause::kRefused, kind, what);
 }
 
-Failure FailureOfTransport(const Subject& subject, Error error, bool in_doubt) {
+Failure FailureOfTransport(const Subject& subject, const Error& error, bool in_doubt) {
   // The answer came and is about this place; all else tells of the server or the way to it.
   const Cause cause = error.kind() == ErrorKind::kTooLarge ? Cause::kRefused : Cause::kOutage;
   const ErrorKind kind = error.kind() == ErrorKind::kInvalid ? ErrorKind::kInternal : error.kind();

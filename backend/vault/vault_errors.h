@@ -37,7 +37,7 @@ struct Subject {
 };
 
 // No answer came, or none that HTTP knows.
-lease::Failure FailureOfTransport(const Subject& subject, Error error, bool in_doubt);
+lease::Failure FailureOfTransport(const Subject& subject, const Error& error, bool in_doubt);
 // An answer came, but what it says is not what such a server says: a web page, a load balancer's error, half a JSON.
 // `why` is "" or a reader's message.
 lease::Failure FailureOfStranger(const Subject& subject, const http::Response& response, std::string_view why);

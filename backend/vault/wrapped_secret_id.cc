@@ -56,7 +56,8 @@ void Logins::Unwrap(const std::string& identity, SecretBuffer wrapping_token, Go
   look.body.Append("{\"token\":");
   http::AppendJsonString(look.body, token->ExposeText());
   look.body.Append("}");
-  client_.Ask(std::move(look), [this, identity, subject, expected, token, done](Answer<VaultReply> answer) {
+  client_.Ask(std::move(look), [this, identity, subject, expected, token,
+                                done = std::move(done)](Answer<VaultReply> answer) {
     if (auto* failure = FailureIn(answer)) {
       failure->in_doubt = false;  // a look has no effect
       return done(std::move(*failure));
