@@ -27,6 +27,9 @@ class OneString : public http::JsonText {
     value_ = std::move(value);
     return Ok();
   }
+  std::string_view value() const { return value_.ExposeText(); }
+
+ private:
   SecretBuffer value_;
 };
 
@@ -34,7 +37,7 @@ class OneString : public http::JsonText {
 std::string QueryValue(const std::string& json) {
   if (!json.starts_with('"')) return json;
   OneString text;
-  return http::ReadJson(SecretBuffer::CopyOf(json), text).ok() ? std::string(text.value_.ExposeText()) : json;
+  return http::ReadJson(SecretBuffer::CopyOf(json), text).ok() ? std::string(text.value()) : json;
 }
 
 SecretBuffer BodyOf(const std::map<std::string, std::string>& params) {
