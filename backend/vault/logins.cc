@@ -123,8 +123,10 @@ const std::string& Logins::NameSpaceOf(const std::string& identity) const {
 }
 
 Subject Logins::SubjectOf(const std::string& identity, Asked asked) const {
-  const Identity& of = settings_.identities.at(identity);
   std::string place = identity.empty() ? "the login" : StrCat("the login of the identity \"", identity, "\"");
+  const auto found = settings_.identities.find(identity);
+  if (found == settings_.identities.end()) return {.asked = asked, .place = std::move(place), .path = ""};
+  const Identity& of = found->second;
   place += StrCat(" (", LoginMethodName(of.method));
   if (of.method != LoginMethod::kToken) place += StrCat(" at ", MountOf(of));
   place += ")";

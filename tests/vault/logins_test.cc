@@ -341,6 +341,14 @@ TEST_F(LoginsTest, ADeadTokenIsToldFromOneThatMayNotAsk) {
   EXPECT_EQ(Failed(Check()).cause, Cause::kOutage);
 }
 
+// A reload may take an identity away while its token lives.
+TEST_F(LoginsTest, ATokenOfAnIdentityThatIsGone) {
+  On("GET auth/token/lookup-self", 403, Errors("permission denied"));
+  On("GET sys/internal/ui/mounts", 403, Errors("permission denied"));
+  EXPECT_EQ(Failed(Answered<lease::TokenState>([&](auto done) { source().CheckToken("gone", token_, done); })).cause,
+            Cause::kGone);
+}
+
 TEST_F(LoginsTest, ALivingToken) {
   On("GET auth/token/lookup-self", 200,
      Envelope(R"("data":{"ttl":7,"renewable":true,"expire_time":"2026-11-24T14:00:00Z"})"));
