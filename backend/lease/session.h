@@ -109,6 +109,7 @@ class Session {
 
   // session_check.cc
   void Check(uint64_t generation, bool by_other_means, Found found);
+  void AskAbout(uint64_t generation);
   void OnChecked(uint64_t generation, Answer<TokenState> answer);
   void CheckByRenewal(uint64_t generation, const Failure& why);
   void CheckByLogin(uint64_t generation, const Failure& why);

@@ -8,22 +8,31 @@
 namespace leasefs::lease {
 namespace {
 
-constexpr Duration kCheckInterval = std::chrono::seconds(5);
+constexpr Duration kCheckInterval = std::chrono::seconds(1);
 
 }  // namespace
 
-// At most once in kCheckInterval the server is asked; what it said counts until then.
+// The server is asked at most once in kCheckInterval, and who asks sooner waits: what it said before says nothing of a
+// token that was refused after it.
 void Session::Check(uint64_t generation, bool by_other_means, Found found) {
   const HeldToken* token = Find(generation);
   const Failure none{Error(ErrorKind::kDenied, "denied"), Cause::kRefused};
   if (token == nullptr) return found(Finding::kDead, none);
   bool under_way = checks_.count(generation) != 0;
-  if (!under_way && checked_generation_ == generation && context_.Now() - checked_at_ < kCheckInterval)
-    return check_failure_ ? found(Finding::kUnknown, *check_failure_) : found(Finding::kAlive, none);
+  bool recent = checked_generation_ == generation && context_.Now() - checked_at_ < kCheckInterval;
+  if (!under_way && recent && check_failure_) return found(Finding::kUnknown, *check_failure_);
   CheckUnderWay& check = checks_[generation];
   check.by_other_means |= by_other_means;
   check.waiting.push_back(std::move(found));
   if (under_way) return;
+  if (!recent) return AskAbout(generation);
+  context_.loop.At(checked_at_ + kCheckInterval, lifetime_.Guard([this, generation] { AskAbout(generation); }));
+}
+
+void Session::AskAbout(uint64_t generation) {
+  const HeldToken* token = Find(generation);
+  const Failure none{Error(ErrorKind::kDenied, "denied"), Cause::kRefused};
+  if (token == nullptr) return FinishCheck(generation, Finding::kDead, none);
   context_.source.CheckToken(identity_, *token->value,
                              lifetime_.Guard([this, generation, value = token->value](Answer<TokenState> answer) {
                                OnChecked(generation, std::move(answer));

@@ -16,6 +16,7 @@ using std::chrono::seconds;
 constexpr const char* kDigestKey = "digest-key";
 // A rotation may come later than was said: the server's queue is looked at every five seconds, and a schedule's window
 // may roll over before the password does (hashicorp/vault#31918).
+constexpr Duration kOverdueInterval = std::chrono::milliseconds(500);
 constexpr Duration kMostOverdue = minutes(1);
 
 Digest DigestOf(const SecretBuffer& key, std::vector<protocol::Field>& fields) {
@@ -86,12 +87,11 @@ SecretVersion StaticPlaces::Take(const std::string& place, const Tree& tree, Gra
 BootTime StaticPlaces::FreshUntil(Known& known, bool changed, const Tree& tree, const Grant& grant) {
   BootTime now = context_.Now();
   Random& random = context_.loop.random();
-  Duration moment = seconds(1) + RandomUpTo(random, seconds(1));
-  if (grant.changes_in) {
+  if (grant.changes_in) {  // the old value is of no use after that: until the new one is there it is asked for often
     bool overdue = !changed && now >= known.changes_at && now - known.changes_at < kMostOverdue;
-    if (overdue) return now + moment;
+    if (overdue) return now + kOverdueInterval;
     known.changes_at = Later(grant.asked_at, *grant.changes_in);
-    return std::max(Later(known.changes_at, moment), now + moment);
+    return std::max(known.changes_at, now + kOverdueInterval);
   }
   known.changes_at = kNever;
   Duration tenth = tree.ttl / 10;
