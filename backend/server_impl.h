@@ -79,7 +79,7 @@ struct BackendServer::Impl : std::enable_shared_from_this<BackendServer::Impl> {
   void FinishAppliedWaiter(uint64_t id, bool applied);
   void RetargetAppliedWaiters();
   void SendHealth();
-  void OnReport(protocol::Report report);
+  void OnReport(protocol::Report news);
   void SendReport();
   template <class Frame>
   void Send(const Frame& frame) {
