@@ -112,7 +112,8 @@ bool ConfigFiles::CheckOwners(const std::string& path) {
 
 std::optional<std::string> ConfigFiles::Read(const std::string& path) {
   return Read(path, bounds::kFileBytes,
-              {"create it, or name another with --config FILE", "check that it is the right file, or split it over conf.d"});
+              {"create it, or name another with --config FILE",
+               "check that it is the right file, or split it over conf.d"});
 }
 
 std::optional<std::string> ConfigFiles::ReadTemplate(const std::string& path, const SourceLocation& where) {

@@ -152,8 +152,8 @@ void ReadForms(TableReader& table, FormOptions& forms) {
                  : item.text == "env"  ? &read.env
                                        : nullptr;
     if (form == nullptr) {
-      table.Complain(table.Place(item.where), "forms", StrCat("names the unknown form \"", Printable(item.text, 64), "\""),
-                     kRemedy);
+      table.Complain(table.Place(item.where), "forms",
+                     StrCat("names the unknown form \"", Printable(item.text, 64), "\""), kRemedy);
     } else if (std::exchange(*form, true)) {
       table.Complain(table.Place(item.where), "forms", StrCat("names \"", item.text, "\" twice"), "remove one");
     }
