@@ -3,7 +3,7 @@
 // Every BackendSink call is the loop's, without locks; it changes the tables under the gate's lock and completes those
 // who waited after that.
 //
-// gate_publish.cc
+// gate_publish.cc: keys · gate_derived.cc: files that are made of secrets
 #pragma once
 
 #include <string>
@@ -38,6 +38,16 @@ class GateAnswers : protected BackendSink, protected GateCore {
   void ApplyListingLocked(uint32_t directory, const std::vector<protocol::Entry>& entries) REQUIRES(mutex_);
   Result<uint32_t> AddNodeLocked(uint32_t parent, std::string_view name, NodeKind kind) REQUIRES(mutex_);
   uint32_t KeyNodeLocked(uint32_t directory, const std::string& key) REQUIRES(mutex_);
+  // Files that are made of secrets (S7): gate_derived.cc.
+  bool IsTakenLocked(uint32_t directory, const std::string& name) const REQUIRES(mutex_);  // no key can have the name
+  void ShowFormsLocked(uint32_t directory) REQUIRES(mutex_);  // they are there where keys are
+  void PlaceDerivedLocked(const TreeMap::Change& places, const std::vector<FileOptions>& files) REQUIRES(mutex_);
+  // Makes a file of what its secrets hold, which is all, and publishes it if its bytes are other ones (S8). `evict`:
+  // may let go of others' values to have room.
+  Status MakeLocked(uint32_t node, bool evict) REQUIRES(mutex_);
+  Status PublishFileLocked(uint32_t node, const SecretBuffer& bytes, bool evict) REQUIRES(mutex_);
+  void MakeDependentsLocked(uint32_t directory) REQUIRES(mutex_);
+
   void ForgetOutagesLocked(const std::string& backend) REQUIRES(mutex_);
   void ForgetEverythingLocked(const std::string& backend) REQUIRES(mutex_);
 };

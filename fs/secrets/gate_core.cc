@@ -10,7 +10,8 @@ GateCore::GateCore(const GateParts& parts)
       state_(parts.state),
       nodes_(parts.state),
       versions_(parts.state, nodes_, parts.loop.random(), parts.state_key),
-      held_(nodes_, versions_, cache_, notifier_),
+      derived_(nodes_, versions_),
+      held_(nodes_, versions_, derived_, cache_, notifier_),
       handles_(parts.state, versions_),
       marks_(parts.state),
       trees_(nodes_),
@@ -45,10 +46,26 @@ GateCore::Link* GateCore::FindLinkLocked(const std::string& backend) const {
 }
 
 GateCore::Readiness GateCore::ReadinessLocked(uint32_t directory, uint32_t file) const {
+  return ReadinessOfLocked(directory, file != kNoNode && versions_.CurrentSlot(file) != kNoSlot);
+}
+
+GateCore::Readiness GateCore::SecretReadinessLocked(uint32_t directory) const {
+  return ReadinessOfLocked(directory, HeldLocked(directory));
+}
+
+bool GateCore::HeldLocked(uint32_t directory) const {
+  if (SecretVersionLocked(directory) == 0 || held_.LeaseEnded(directory, loop_.Now())) return false;
+  for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
+    bool key = !nodes_.IsDirectory(child) && nodes_[child].present != 0 && !derived_.Is(child);
+    if (key && versions_.CurrentSlot(child) == kNoSlot) return false;
+  }
+  return true;
+}
+
+GateCore::Readiness GateCore::ReadinessOfLocked(uint32_t directory, bool bytes_are_held) const {
   const NodeRecord& secret = nodes_[directory];
   BootTime now = loop_.Now();
-  bool held = file != kNoNode && versions_.CurrentSlot(file) != kNoSlot && SecretVersionLocked(directory) != 0 &&
-              !held_.LeaseEnded(directory, now);
+  bool held = bytes_are_held && SecretVersionLocked(directory) != 0 && !held_.LeaseEnded(directory, now);
   if (held && BootTimeFromNanoseconds(secret.fresh_until_ns) > now) return Readiness::kFresh;
   if (held && BootTimeFromNanoseconds(secret.stale_until_ns) > now) return Readiness::kStale;
   auto failure = failures_.find(directory);

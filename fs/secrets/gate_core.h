@@ -16,6 +16,7 @@
 #include "fs/audit/audit_ring.h"
 #include "fs/config/options.h"
 #include "fs/policy/policy.h"
+#include "fs/secrets/derived_files.h"
 #include "fs/secrets/gate_state.h"
 #include "fs/secrets/handle_table.h"
 #include "fs/secrets/held_values.h"
@@ -45,6 +46,9 @@ class GateCore {
 
   Readiness ReadinessLocked(uint32_t file) const REQUIRES(mutex_) { return ReadinessLocked(nodes_[file].parent, file); }
   Readiness ReadinessLocked(uint32_t directory, uint32_t file) const REQUIRES(mutex_);  // kNoNode: not known yet
+  Readiness SecretReadinessLocked(uint32_t directory) const REQUIRES(mutex_);           // of all its keys
+  Readiness ReadinessOfLocked(uint32_t directory, bool bytes_are_held) const REQUIRES(mutex_);
+  bool HeldLocked(uint32_t directory) const REQUIRES(mutex_);  // fresh or not, all its keys' bytes are here
   uint64_t SecretVersionLocked(uint32_t directory) const REQUIRES(mutex_);
   Link* FindLinkLocked(const std::string& backend) const REQUIRES(mutex_);
 
@@ -76,6 +80,7 @@ class GateCore {
   StateMemory state_;
   NodeTable nodes_ GUARDED_BY(mutex_);
   VersionTable versions_ GUARDED_BY(mutex_);
+  DerivedFiles derived_ GUARDED_BY(mutex_);
   HeldValues held_ GUARDED_BY(mutex_);
   HandleTable handles_ GUARDED_BY(mutex_);
   ReopenMarks marks_ GUARDED_BY(mutex_);

@@ -90,7 +90,10 @@ void SecretGate::TryLookup(Attempt attempt, NodeId parent, std::string name, Rep
 SecretGate::Step SecretGate::LookupLocked(Attempt& attempt, NodeId parent, const std::string& name,
                                           Reply<Attributes>& done, Result<Attributes>& result) {
   uint32_t node = nodes_.Exists(parent.node) ? nodes_.FindPresent(parent.node, name) : kNoNode;
-  std::optional<uint32_t> unsure = UnsureLocked(attempt, parent.node, true);
+  if (node != kNoNode && !IsShownLocked(node)) node = kNoNode;
+  // What the configuration puts there is there, whatever a listing would say.
+  bool certain = node != kNoNode && (derived_.IsFile(node) || derived_.IsPinned(node));
+  std::optional<uint32_t> unsure = certain ? std::nullopt : UnsureLocked(attempt, parent.node, true);
   if (unsure && !attempt.failure) {
     return WaitStepLocked(
         attempt, *unsure, Question::kNames, node != kNoNode, result,
@@ -105,7 +108,7 @@ SecretGate::Step SecretGate::LookupLocked(Attempt& attempt, NodeId parent, const
     result = Describe({node, kDirectoryVersion}, 0, true);
   } else {
     NodeId id{node, nodes_[node].version};
-    result = Describe(id, SizeLocked(id), versions_.CurrentSlot(node) != kNoSlot);
+    result = Describe(id, SizeLocked(id), IsSettledLocked(id));
   }
   return Step::kFinished;
 }
@@ -135,7 +138,7 @@ SecretGate::Step SecretGate::AttributesLocked(Attempt& attempt, NodeId id, uint6
   if (read == kNoSlot && open != nullptr && open->file == id.node && open->slot != versions_.CurrentSlot(id.node))
     read = open->slot;
   if (read != kNoSlot) return finish(Describe(id, versions_[read].size, false));
-  if (nodes_[id.node].present == 0) {
+  if (!IsShownLocked(id.node)) {
     std::optional<uint32_t> unsure = UnsureLocked(attempt, id.node, false);
     if (unsure && !attempt.failure) return WaitStepLocked(attempt, *unsure, Question::kNames, false, result, again);
     if (ReplacedLocked(attempt, id.node)) return finish(Error(ErrorKind::kStale, ""));
@@ -144,6 +147,7 @@ SecretGate::Step SecretGate::AttributesLocked(Attempt& attempt, NodeId id, uint6
   if (HiddenLocked(id.node) && !attempt.groups) return Step::kNeedGroups;
   if (handle == 0 && !VisibleLocked(attempt, id.node)) return finish(Error(ErrorKind::kNotFound, ""));
   if (nodes_.IsDirectory(id.node)) return finish(Describe(id, 0, true));
+  if (derived_.Is(id.node)) return DerivedAttributesLocked(attempt, id, result, again);
   return FileAttributesLocked(attempt, id, result, again);
 }
 
@@ -153,7 +157,7 @@ uint64_t SecretGate::SizeLocked(NodeId id) const {
   uint32_t read = versions_.SupersededSlot(id);
   if (read != kNoSlot) return versions_[read].size;
   const NodeRecord& record = nodes_[id.node];
-  bool unknown = nodes_[record.parent].minted != 0 && versions_.CurrentSlot(id.node) == kNoSlot;
+  bool unknown = MintedLocked(id.node) && versions_.CurrentSlot(id.node) == kNoSlot;
   return unknown ? 0 : record.size.load();
 }
 
@@ -206,24 +210,24 @@ Attributes SecretGate::Describe(NodeId id, uint64_t size, bool cacheable) const 
   if (!cacheable || HiddenLocked(id.node)) return attributes;
   attributes.entry_timeout = attributes.attribute_timeout = kLongTimeout;
   if (attributes.directory) return attributes;
-  Duration fresh = BootTimeFromNanoseconds(nodes_[record.parent].fresh_until_ns) - loop_.Now();
+  Duration fresh = FreshUntilLocked(id.node) - loop_.Now();
   attributes.attribute_timeout = std::clamp(fresh, Duration::zero(), kLongTimeout);
   return attributes;
 }
 
 Ownership SecretGate::OwnershipLocked(uint32_t node) const {
   Ownership ownership = policy_->OwnershipFor(RulesLocked(node));
-  const Tree* tree = trees_.Of(node);
-  if (tree == nullptr) return ownership;
-  ownership.uid = tree->options.owner.value_or(ownership.uid);
-  ownership.gid = tree->options.group.value_or(ownership.gid);
-  ownership.mode = tree->options.mode.value_or(ownership.mode);
+  const ShownOptions* shown = ShownOptionsLocked(node);
+  if (shown == nullptr) return ownership;
+  ownership.uid = shown->owner.value_or(ownership.uid);
+  ownership.gid = shown->group.value_or(ownership.gid);
+  ownership.mode = shown->mode.value_or(ownership.mode);
   return ownership;
 }
 
 bool SecretGate::HiddenLocked(uint32_t node) const {
-  const Tree* tree = trees_.Of(node);
-  return tree != nullptr && tree->options.hidden;
+  const ShownOptions* shown = ShownOptionsLocked(node);
+  return shown != nullptr && shown->hidden;
 }
 
 bool SecretGate::VisibleLocked(const Attempt& attempt, uint32_t node) const {
@@ -271,6 +275,7 @@ Status SecretGate::ReadDirectory(const Request& request, NodeId id, uint64_t coo
     MutexLock lock(mutex_);
     if (!nodes_.Exists(id.node) || !nodes_.IsDirectory(id.node)) return Error(ErrorKind::kNotDirectory, "");
     for (const Tree& tree : trees_.trees()) hidden = hidden || tree.options.hidden;
+    for (const auto& [node, options] : derived_.files()) hidden = hidden || options.hidden;
   }
   if (hidden) LoadGroups(attempt);
   MutexLock lock(mutex_);
@@ -282,7 +287,7 @@ Status SecretGate::ReadDirectory(const Request& request, NodeId id, uint64_t coo
     node = nodes_.NextSibling(last);
   }
   for (; node != kNoNode; node = nodes_.NextSibling(node)) {
-    if (nodes_[node].present == 0 || !VisibleLocked(attempt, node)) continue;
+    if (!IsShownLocked(node) || !VisibleLocked(attempt, node)) continue;
     bool directory = nodes_.IsDirectory(node);
     DirectoryEntry entry{
         nodes_.Name(node), {node, directory ? kDirectoryVersion : nodes_[node].version.load()}, directory, node};
@@ -292,6 +297,7 @@ Status SecretGate::ReadDirectory(const Request& request, NodeId id, uint64_t coo
 }
 
 std::string SecretGate::StatusTextLocked(uint32_t node) const {
+  if (derived_.Is(node)) return DerivedStatusTextLocked(node);
   bool directory = nodes_.IsDirectory(node);
   uint32_t secret = directory ? node : nodes_[node].parent;
   const NodeRecord& record = nodes_[secret];
@@ -329,15 +335,19 @@ Result<std::string> SecretGate::GetExtendedAttribute(const Request& request, Nod
   }
   if (hidden) LoadGroups(attempt);
   MutexLock lock(mutex_);
-  if (trees_.Of(id.node) == nullptr || !VisibleLocked(attempt, id.node)) return Error(ErrorKind::kNoAttribute, "");
+  if (ShownOptionsLocked(id.node) == nullptr || !VisibleLocked(attempt, id.node))
+    return Error(ErrorKind::kNoAttribute, "");
   uint32_t secret = nodes_.IsDirectory(id.node) ? id.node : nodes_[id.node].parent;
   if (name == "user.leasefs.status") return StatusTextLocked(id.node);
-  if (name == "user.leasefs.version") return std::to_string(SecretVersionLocked(secret));
+  if (name == "user.leasefs.version") {
+    return std::to_string(derived_.IsFile(id.node) ? nodes_[id.node].version.load() : SecretVersionLocked(secret));
+  }
   if (name == "user.leasefs.expires") {
-    int64_t end = nodes_[secret].lease_end_ns;
-    if (end == 0 && nodes_[secret].minted != 0) return std::string("not read yet");
-    if (end == 0 || BootTimeFromNanoseconds(end) == kNever) return std::string("never");
-    Duration left = BootTimeFromNanoseconds(end) - loop_.Now();
+    BootTime end =
+        nodes_.IsDirectory(id.node) ? BootTimeFromNanoseconds(nodes_[secret].lease_end_ns) : LeaseEndLocked(id.node);
+    if (end == BootTime{} && MintedLocked(id.node)) return std::string("not read yet");
+    if (end == BootTime{} || end == kNever) return std::string("never");
+    Duration left = end - loop_.Now();
     return StrCat(std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(left).count()), " s");
   }
   return Error(ErrorKind::kNoAttribute, "");
@@ -345,7 +355,7 @@ Result<std::string> SecretGate::GetExtendedAttribute(const Request& request, Nod
 
 std::vector<std::string> SecretGate::ListExtendedAttributes(NodeId id) {
   MutexLock lock(mutex_);
-  if (!nodes_.Exists(id.node) || trees_.Of(id.node) == nullptr) return {};
+  if (!nodes_.Exists(id.node) || ShownOptionsLocked(id.node) == nullptr) return {};
   return {"user.leasefs.status", "user.leasefs.version", "user.leasefs.expires"};
 }
 
@@ -360,8 +370,8 @@ bool SecretGate::UsesPosixErrors(NodeId id) const {
 }
 
 bool SecretGate::UsesPosixErrorsLocked(uint32_t node) const {
-  const Tree* tree = nodes_.Exists(node) ? trees_.Of(node) : nullptr;
-  return tree != nullptr && tree->options.errors == ErrnoStyle::kPosix;
+  const ShownOptions* shown = nodes_.Exists(node) ? ShownOptionsLocked(node) : nullptr;
+  return shown != nullptr && shown->errors == ErrnoStyle::kPosix;
 }
 
 }  // namespace leasefs

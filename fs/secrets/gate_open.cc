@@ -34,9 +34,8 @@ SecretGate::Step SecretGate::OpenLocked(Attempt& attempt, NodeId id, int flags, 
     result = Error(ErrorKind::kStale, "");
     return Step::kFinished;
   }
-  const Tree* tree = nodes_.Exists(id.node) ? trees_.Of(id.node) : nullptr;
   auto again = [this, id, flags, done](Attempt next) { TryOpen(std::move(next), id, flags, done); };
-  if (tree == nullptr || nodes_[id.node].present == 0) {
+  if (!nodes_.Exists(id.node) || ShownOptionsLocked(id.node) == nullptr || !IsShownLocked(id.node)) {
     std::optional<uint32_t> unsure = UnsureLocked(attempt, id.node, false);
     if (attempt.failure) unsure.reset();
     Status waiting = unsure ? WaitLocked(attempt, *unsure, Question::kNames, false, again) : Ok();
@@ -61,37 +60,14 @@ SecretGate::Step SecretGate::OpenLocked(Attempt& attempt, NodeId id, int flags, 
     return denied;
   }
 
-  uint32_t directory = nodes_[id.node].parent;
-  attempt.file = id.node;
-  if (tree->options.lease_scope != LeaseScope::kShared) {
-    if (tree->options.lease_scope == LeaseScope::kProcess && !attempt.process) return Step::kNeedProcess;
-    auto instance = InstanceLocked(attempt, *tree, directory);
-    if (!instance.ok()) return finish(decision, std::move(instance).error());
-    directory = *instance;
-    attempt.file = nodes_.Find(directory, nodes_.Name(id.node), false);
-  }
-  Readiness readiness = ReadinessLocked(directory, attempt.file);
-  bool stale = readiness == Readiness::kStale;
-  bool ended = held_.LeaseEnded(directory, loop_.Now());
-  if (attempt.failure && readiness != Readiness::kFresh) {
-    if (!stale || !IsOutage(attempt.failure->kind()))
-      return finish(decision, RefusalLocked(directory, *attempt.failure));
-  } else if (readiness == Readiness::kFailed) {
-    return finish(decision, RefusalLocked(directory, failures_.at(directory).error));
-  } else if (attempt.failure && attempt.failure->kind() == ErrorKind::kInterrupted) {
-    return finish(decision, *attempt.failure);
-  } else if (readiness != Readiness::kFresh && ended && attempt.waits >= kMaxWaits) {
-    return finish(decision, Error(ErrorKind::kExpired, "the lease has ended, as that of every version that came"));
-  } else if (readiness != Readiness::kFresh && !(attempt.waits >= kMaxWaits && attempt.file != kNoNode &&
-                                                 versions_.CurrentSlot(attempt.file) != kNoSlot)) {
-    Status waiting = WaitLocked(attempt, directory, Question::kValue, stale, again);
-    if (waiting.ok()) return Step::kWaiting;
-    return finish(decision, std::move(waiting).error());
-  }
-  AuditEvent::Source source = stale               ? AuditEvent::Source::kStale
+  AtHand value;
+  Step ready = ValueLocked(attempt, id.node, again, value);
+  if (ready != Step::kFinished) return ready;
+  if (value.failure) return finish(decision, *value.failure);
+  AuditEvent::Source source = value.stale         ? AuditEvent::Source::kStale
                               : attempt.waits > 0 ? AuditEvent::Source::kFetched
                                                   : AuditEvent::Source::kCached;
-  result = ServeLocked(attempt, id, *tree, decision, source);
+  result = ServeLocked(attempt, id, decision, source);
   return Step::kFinished;
 }
 
@@ -102,7 +78,43 @@ Error SecretGate::RefusalLocked(uint32_t directory, const Error& failure) const 
   return {ErrorKind::kExpired, StrCat("the lease has ended and could not be replaced: ", failure.message())};
 }
 
-Result<Opened> SecretGate::ServeLocked(const Attempt& attempt, NodeId id, const Tree& tree, const Decision& decision,
+SecretGate::Step SecretGate::ValueLocked(Attempt& attempt, uint32_t file, std::function<void(Attempt)> again,
+                                         AtHand& value) {
+  attempt.file = file;
+  if (derived_.Is(file)) return GatherLocked(attempt, file, true, std::move(again), value);
+  auto fail = [&](Error error) {
+    value.failure = std::move(error);
+    return Step::kFinished;
+  };
+  uint32_t directory = nodes_[file].parent;
+  const Tree& tree = *trees_.Of(file);
+  if (tree.options.lease_scope != LeaseScope::kShared) {
+    if (tree.options.lease_scope == LeaseScope::kProcess && !attempt.process) return Step::kNeedProcess;
+    auto instance = InstanceLocked(attempt, tree, directory);
+    if (!instance.ok()) return fail(std::move(instance).error());
+    directory = *instance;
+    attempt.file = nodes_.Find(directory, nodes_.Name(file), false);
+  }
+  Readiness readiness = ReadinessLocked(directory, attempt.file);
+  value.stale = readiness == Readiness::kStale;
+  if (attempt.failure && readiness != Readiness::kFresh) {
+    if (!value.stale || !IsOutage(attempt.failure->kind())) return fail(RefusalLocked(directory, *attempt.failure));
+  } else if (readiness == Readiness::kFailed) {
+    return fail(RefusalLocked(directory, failures_.at(directory).error));
+  } else if (attempt.failure && attempt.failure->kind() == ErrorKind::kInterrupted) {
+    return fail(*attempt.failure);
+  } else if (readiness != Readiness::kFresh && attempt.waits >= kMaxWaits && held_.LeaseEnded(directory, loop_.Now())) {
+    return fail(Error(ErrorKind::kExpired, "the lease has ended, as that of every version that came"));
+  } else if (readiness != Readiness::kFresh && !(attempt.waits >= kMaxWaits && attempt.file != kNoNode &&
+                                                 versions_.CurrentSlot(attempt.file) != kNoSlot)) {
+    Status waiting = WaitLocked(attempt, directory, Question::kValue, value.stale, std::move(again));
+    if (waiting.ok()) return Step::kWaiting;
+    return fail(std::move(waiting).error());
+  }
+  return Step::kFinished;
+}
+
+Result<Opened> SecretGate::ServeLocked(const Attempt& attempt, NodeId id, const Decision& decision,
                                        AuditEvent::Source source) {
   const Request& request = attempt.request;
   uint32_t slot = versions_.CurrentSlot(attempt.file);
@@ -123,13 +135,9 @@ Result<Opened> SecretGate::ServeLocked(const Attempt& attempt, NodeId id, const 
     ++state_.header().counters.reopened;
     return Error(ErrorKind::kStale, "");
   }
-  uint32_t directory = nodes_[attempt.file].parent;
-  if (held_.NoteOpened(directory, loop_.Now())) {
-    waits_.Ask(directory, Question::kValue);
-    RequestPumpLocked();
-  }
-  return ConcludeLocked(attempt, id, decision, source,
-                        Opened{request.unique, !current || scoped || !tree.options.page_cache});
+  NoteOpenedLocked(attempt.file);
+  bool direct = !current || scoped || !ShownOptionsLocked(id.node)->page_cache;
+  return ConcludeLocked(attempt, id, decision, source, Opened{request.unique, direct});
 }
 
 Result<Opened> SecretGate::ConcludeLocked(const Attempt& attempt, NodeId id, const Decision& decision,
@@ -174,11 +182,14 @@ AuditEvent SecretGate::OpenEventLocked(const Attempt& attempt, NodeId id, const 
   if (!result.ok()) event.error = ErrnoOf(result.error().kind(), UsesPosixErrorsLocked(id.node));
   if (!nodes_.Exists(id.node) || nodes_[id.node].kind != NodeKind::kFile) return event;
   const HandleRecord* open = handles_.Find(request.unique);
-  uint32_t directory = nodes_[open != nullptr ? open->file : id.node].parent;
-  event.secret_version = SecretVersionLocked(directory);
+  const uint32_t file = open != nullptr ? open->file : id.node;
+  event.secret_version = derived_.IsFile(file) ? 0 : SecretVersionLocked(nodes_[file].parent);
   event.file_version = open != nullptr ? open->number : nodes_[id.node].version.load();
   if (result.ok()) {
-    Duration age = now - BootTimeFromNanoseconds(nodes_[directory].fetched_ns);
+    BootTime fetched = now;
+    for (uint32_t secret : SecretsOfLocked(file))
+      fetched = std::min(fetched, BootTimeFromNanoseconds(nodes_[secret].fetched_ns));
+    Duration age = now - fetched;
     event.age_s = static_cast<int32_t>(std::chrono::duration_cast<std::chrono::seconds>(age).count());
   }
   return event;
@@ -264,7 +275,7 @@ SecretGate::Step SecretGate::AccessLocked(const Attempt& attempt, NodeId id, int
     result = std::move(status);
     return Step::kFinished;
   };
-  if (!nodes_.Exists(id.node) || nodes_[id.node].present == 0) return finish(Error(ErrorKind::kNotFound, ""));
+  if (!nodes_.Exists(id.node) || !IsShownLocked(id.node)) return finish(Error(ErrorKind::kNotFound, ""));
   if (HiddenLocked(id.node) && !attempt.groups) return Step::kNeedGroups;
   if (!VisibleLocked(attempt, id.node)) return finish(Error(ErrorKind::kNotFound, ""));
   if ((mask & W_OK) != 0) return finish(Error(ErrorKind::kReadOnly, ""));

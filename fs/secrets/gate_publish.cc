@@ -38,7 +38,8 @@ Result<uint32_t> GateAnswers::AddNodeLocked(uint32_t parent, std::string_view na
 uint32_t GateAnswers::KeyNodeLocked(uint32_t directory, const std::string& key) {
   std::string name = EscapeName(key);
   uint32_t folder = nodes_.Find(directory, name, true);
-  if (folder != kNoNode && nodes_[folder].present != 0) name = EscapeNameForCollision(key);
+  if ((folder != kNoNode && nodes_[folder].present != 0) || IsTakenLocked(directory, name))
+    name = EscapeNameForCollision(key);
   if (name.empty() || name.size() > kMaxNameBytes) return kNoNode;
   auto node = AddNodeLocked(directory, name, NodeKind::kFile);
   return node.ok() ? *node : kNoNode;
@@ -50,6 +51,11 @@ void GateAnswers::ApplyListingLocked(uint32_t directory, const std::vector<proto
   for (const protocol::Entry& entry : entries) {  // folders first: where a key has the same name, the folder has it
     if (entry.kind != protocol::EntryKind::kFolder) continue;
     std::string name = EscapeName(entry.name);
+    uint32_t file = nodes_.Find(directory, name, false);
+    if (file != kNoNode && derived_.IsFile(file)) {
+      ++not_shown;
+      continue;
+    }
     auto node = name.size() <= kMaxNameBytes ? AddNodeLocked(directory, name, NodeKind::kDirectory)
                                              : Result<uint32_t>(Error(ErrorKind::kTooLarge, ""));
     if (!node.ok()) {
@@ -60,7 +66,8 @@ void GateAnswers::ApplyListingLocked(uint32_t directory, const std::vector<proto
     shown.insert(*node);
   }
   for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
-    if (nodes_.IsDirectory(child) && nodes_[child].present != 0 && !shown.contains(child)) held_.Remove(child);
+    if (nodes_.IsDirectory(child) && nodes_[child].present != 0 && !shown.contains(child) && !derived_.IsPinned(child))
+      held_.Remove(child);
   }
   for (const protocol::Entry& entry : entries) {
     if (entry.kind != protocol::EntryKind::kKey) continue;
@@ -73,8 +80,10 @@ void GateAnswers::ApplyListingLocked(uint32_t directory, const std::vector<proto
     shown.insert(node);
   }
   for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
-    if (!nodes_.IsDirectory(child) && nodes_[child].present != 0 && !shown.contains(child)) held_.Remove(child);
+    if (!nodes_.IsDirectory(child) && nodes_[child].present != 0 && !shown.contains(child) && !derived_.Is(child))
+      held_.Remove(child);
   }
+  ShowFormsLocked(directory);
   nodes_[directory].not_shown = not_shown;
   nodes_[directory].listed = 1;
 }
@@ -100,7 +109,8 @@ Result<uint32_t> GateAnswers::StageFieldLocked(uint32_t directory, const protoco
   version.publication = publication;
   version.changed = loop_.WallNow();
   bool too_large = field.too_large || field.value.size() > limits_.value_bytes;
-  version.flags = too_large ? kVersionTooLarge : 0;
+  bool json = field.json && !too_large;
+  version.flags = (too_large ? kVersionTooLarge : 0) | (json ? kVersionJson : 0);
   const SecretBuffer nothing;
   const SecretBuffer& bytes = too_large ? nothing : field.value;
   version.mac = versions_.MacOf(bytes);
@@ -108,6 +118,7 @@ Result<uint32_t> GateAnswers::StageFieldLocked(uint32_t directory, const protoco
   bool equal = record.version != 0 && std::equal(version.mac.begin(), version.mac.end(), record.mac) &&
                (current == kNoSlot || versions_.TooLarge(current) == too_large);
   if (equal && current != kNoSlot) {
+    versions_.SetJson(current, json);
     nodes_[node].present = 1;
     return node;
   }
@@ -140,7 +151,8 @@ Status GateAnswers::PublishLocked(uint32_t directory, const protocol::Published&
     shown.insert(*node);
   }
   for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
-    if (nodes_.IsDirectory(child) || nodes_[child].present == 0 || shown.contains(child)) continue;
+    if (nodes_.IsDirectory(child) || nodes_[child].present == 0 || shown.contains(child) || derived_.Is(child))
+      continue;
     auto slot = versions_.Stage({child, nodes_[child].version, kVersionGone, publication, {}, {}}, {});
     if (!slot.ok()) return discard(std::move(slot).error());
     staged.push_back(*slot);
@@ -156,6 +168,8 @@ Status GateAnswers::PublishLocked(uint32_t directory, const protocol::Published&
   SetFreshnessLocked(directory, frame.freshness);
   held_.NotePublished(directory, loop_.Now());
   failures_.erase(directory);
+  ShowFormsLocked(directory);
+  MakeDependentsLocked(directory);
   held_.ForgetFreed();
   ++state_.header().counters.publications;
   return Ok();
@@ -173,8 +187,9 @@ void GateAnswers::OnPublished(const std::string& backend, protocol::Published fr
       RequestPumpLocked();
     }
     for (uint32_t directory : directories) {
+      bool asked = waits_.IsAsked(directory, Question::kValue);
       auto asking = waits_.TakeAll(directory, Question::kValue);
-      if (asking.empty() && SecretVersionLocked(directory) == 0) {  // nobody waits and nobody holds it
+      if (!asked && SecretVersionLocked(directory) == 0) {  // nobody asked for it and nobody holds it
         if (nodes_[directory].minted != 0) held_.NotePublished(directory, loop_.Now());  // its Idle may have been lost
         continue;
       }
@@ -219,7 +234,7 @@ void GateAnswers::OnFailed(const std::string& backend, const protocol::Failed& f
       if (frame.kind == ErrorKind::kNotFound && !names) {
         held_.Withdraw(directory);
         for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
-          if (!nodes_.IsDirectory(child)) held_.Remove(child);
+          if (!nodes_.IsDirectory(child) && !derived_.IsFile(child)) held_.Remove(child);
         }
       } else if (!IsOutage(error.kind()) && !names) {  // an answer: what is held goes at once (S17)
         held_.Withdraw(directory);
@@ -264,18 +279,20 @@ void GateAnswers::OnEntryChanged(const std::string& backend, const protocol::Ent
     if (nodes_[directory].listed == 0) continue;
     uint32_t other = nodes_.Find(directory, name, !folder);
     uint32_t evading = nodes_.Find(directory, EscapeNameForCollision(frame.entry.name), false);
-    if (other != kNoNode || evading != kNoNode || name.size() > kMaxNameBytes) {
+    if (other != kNoNode || evading != kNoNode || name.size() > kMaxNameBytes || IsTakenLocked(directory, name)) {
       nodes_[directory].listed = 0;  // a key and a folder of one name: the whole listing says who is shown how
       continue;
     }
     if (!frame.present) {
       uint32_t node = nodes_.Find(directory, name, folder);
-      if (node != kNoNode && nodes_[node].present != 0) held_.Remove(node);
+      if (node != kNoNode && nodes_[node].present != 0 && !derived_.IsPinned(node)) held_.Remove(node);
+      if (!folder) ShowFormsLocked(directory);
       continue;
     }
     auto node = AddNodeLocked(directory, name, folder ? NodeKind::kDirectory : NodeKind::kFile);
     if (node.ok()) {
       nodes_[*node].present = 1;
+      if (!folder) ShowFormsLocked(directory);
     } else {
       ++nodes_[directory].not_shown;
     }

@@ -31,7 +31,7 @@ void SecretGate::Refresh(const std::string& path, Reply<RefreshCounts> done) {
     if (node == kNoNode) {
       *first_error = Error(ErrorKind::kNotFound, "there is no such path on the mount");
     } else {
-      std::vector<uint32_t> stack{nodes_.IsDirectory(node) ? node : nodes_[node].parent};
+      std::vector<uint32_t> stack{nodes_.IsDirectory(node) ? std::vector<uint32_t>{node} : SecretsOfLocked(node)};
       while (!stack.empty()) {
         uint32_t directory = stack.back();
         stack.pop_back();

@@ -1,4 +1,5 @@
 // What the gate tells of itself.
+#include "fs/base/strings.h"
 #include "fs/secrets/secret_gate.h"
 
 namespace leasefs {
@@ -80,9 +81,16 @@ Result<PathReport> SecretGate::Stat(const std::string& path) const {
   report.kind = directory ? "directory" : "file";
   uint32_t secret = directory ? node : nodes_[node].parent;
   const Tree* tree = trees_.Of(node);
-  if (tree == nullptr) return report;
-  report.backend = tree->options.backend;
-  report.source = trees_.BackendPath(secret);
+  if (tree == nullptr && !derived_.Is(node)) return report;
+  if (derived_.IsFile(node)) {
+    for (uint32_t part : derived_.SecretsOf(node)) {
+      report.source += StrCat(report.source.empty() ? "" : ", ", nodes_.Path(part));
+      secret = part;
+    }
+  } else {
+    report.backend = tree->options.backend;
+    report.source = trees_.BackendPath(secret);
+  }
   report.secret_version = SecretVersionLocked(secret);
   report.status = StatusTextLocked(node);
   const NodeRecord& record = nodes_[secret];

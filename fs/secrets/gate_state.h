@@ -62,6 +62,9 @@ struct GateAttempt {
   bool parked = false;
   int waits = 0;
   std::optional<Error> failure;  // the answer that it waited for
+  // Of a derived file: whose answer that was, and of which secrets a stale copy must do.
+  uint32_t waited_for = 0;
+  std::vector<uint32_t> settled;
 };
 
 struct GateFailure {

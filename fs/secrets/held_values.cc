@@ -19,7 +19,11 @@ bool HeldValues::BeingRead(uint32_t directory) const {
   for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
     if (!nodes_.IsDirectory(child) && versions_.BeingRead(child)) return true;
   }
-  return false;
+  const std::vector<uint32_t> files = derived_.FilesMadeOf(directory);
+  return std::any_of(files.begin(), files.end(), [&](uint32_t file) {
+    uint32_t slot = versions_.CurrentSlot(file);
+    return slot != kNoSlot && versions_.Pinned(slot);
+  });
 }
 
 bool HeldValues::NoteOpened(uint32_t directory, BootTime now) {
@@ -54,7 +58,7 @@ void HeldValues::WithdrawEnded(BootTime now) {
 
 bool HeldValues::HoldsAll(uint32_t directory) const {
   for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
-    if (nodes_.IsDirectory(child) || nodes_[child].present == 0) continue;
+    if (nodes_.IsDirectory(child) || nodes_[child].present == 0 || derived_.Is(child)) continue;
     uint32_t slot = versions_.CurrentSlot(child);
     if (slot == kNoSlot || versions_.TooLarge(slot)) return false;
   }
@@ -67,10 +71,15 @@ void HeldValues::Withdraw(uint32_t directory) {
   record.fresh_until_ns = 0;
   resting_.erase(directory);
   for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
-    if (nodes_.IsDirectory(child) || versions_.CurrentSlot(child) == kNoSlot) continue;
-    versions_.Drop(child);
-    notifier_.InvalidateInode({child, nodes_[child].version});
+    if (!nodes_.IsDirectory(child) && !derived_.IsFile(child)) Drop(child);
   }
+  for (uint32_t file : derived_.FilesMadeOf(directory)) Drop(file);
+}
+
+void HeldValues::Drop(uint32_t file) {
+  if (versions_.CurrentSlot(file) == kNoSlot) return;
+  versions_.Drop(file);
+  notifier_.InvalidateInode({file, nodes_[file].version});
 }
 
 void HeldValues::Expire(uint32_t directory) {
@@ -78,6 +87,9 @@ void HeldValues::Expire(uint32_t directory) {
   for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
     if (!nodes_.IsDirectory(child) && versions_.CurrentSlot(child) != kNoSlot)
       notifier_.InvalidateInode({child, nodes_[child].version});
+  }
+  for (uint32_t file : derived_.FilesMadeOf(directory)) {
+    if (versions_.CurrentSlot(file) != kNoSlot) notifier_.InvalidateInode({file, nodes_[file].version});
   }
 }
 
@@ -93,6 +105,7 @@ void HeldValues::Remove(uint32_t node) {
       record.secret_version[record.publication & 1] = 0;
       for (uint32_t child = nodes_.FirstChild(next); child != kNoNode; child = nodes_.NextSibling(child))
         stack.push_back(child);
+      for (uint32_t file : derived_.FilesMadeOf(next)) Drop(file);
       notifier_.InvalidateInode({next, kDirectoryVersion});
     } else {
       versions_.Drop(next);
@@ -126,7 +139,7 @@ void HeldValues::LetGoUnused(BootTime now, const std::function<Patience(uint32_t
 void HeldValues::ApplyValueLimit(uint64_t limit) {
   for (uint32_t node = 0; node < nodes_.count(); ++node) {
     uint32_t slot = nodes_.IsDirectory(node) ? kNoSlot : versions_.CurrentSlot(node);
-    if (slot == kNoSlot) continue;
+    if (slot == kNoSlot || derived_.Is(node)) continue;  // what is derived is made again
     if (versions_.TooLarge(slot) || versions_[slot].size > limit) Withdraw(nodes_[node].parent);
   }
   ForgetFreed();
@@ -136,7 +149,8 @@ uint64_t HeldValues::Freeable(uint32_t directory) const {
   uint64_t bytes = 0;
   for (uint32_t child = nodes_.FirstChild(directory); child != kNoNode; child = nodes_.NextSibling(child)) {
     uint32_t slot = nodes_.IsDirectory(child) ? kNoSlot : versions_.CurrentSlot(child);
-    if (slot != kNoSlot && !versions_.Pinned(slot)) bytes += ExtentAllocator::Round(versions_[slot].blob_length);
+    if (slot != kNoSlot && !versions_.Pinned(slot) && !derived_.IsFile(child))
+      bytes += ExtentAllocator::Round(versions_[slot].blob_length);
   }
   return bytes;
 }

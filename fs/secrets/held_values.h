@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "fs/base/time.h"
+#include "fs/secrets/derived_files.h"
 #include "fs/secrets/gate.h"
 #include "fs/secrets/node_table.h"
 #include "fs/secrets/value_cache.h"
@@ -21,10 +22,11 @@ namespace leasefs {
 
 class HeldValues {
  public:
-  HeldValues(NodeTable& nodes, VersionTable& versions, ValueCache& cache, Notifier& notifier)
-      : nodes_(nodes), versions_(versions), cache_(cache), notifier_(notifier) {}
+  HeldValues(NodeTable& nodes, VersionTable& versions, const DerivedFiles& derived, ValueCache& cache,
+             Notifier& notifier)
+      : nodes_(nodes), versions_(versions), derived_(derived), cache_(cache), notifier_(notifier) {}
 
-  // Of every key that is shown there are bytes. What was too large has none: the limit may be another one now.
+  // Of every key there are bytes. What was too large has none: the limit may be another one now.
   bool HoldsAll(uint32_t directory) const;
   // True: its backend was told that nobody opens it. It should be asked again, so that it knows better.
   bool NoteOpened(uint32_t directory, BootTime now);
@@ -35,8 +37,10 @@ class HeldValues {
   // Call whenever the end of a lease was written into the directory's record.
   void NoteLease(uint32_t directory);
 
+  // Both of what is made of it, too.
   void Expire(uint32_t directory);    // it is not fresh: the next open asks, and so does the next stat
   void Withdraw(uint32_t directory);  // its bytes are not held any more; its names stay
+  void Drop(uint32_t file);           // the bytes of this one
   void Remove(uint32_t node);         // the node and all below it are gone
 
   struct Patience {
@@ -72,6 +76,7 @@ class HeldValues {
 
   NodeTable& nodes_;
   VersionTable& versions_;
+  const DerivedFiles& derived_;
   ValueCache& cache_;
   Notifier& notifier_;
   std::unordered_map<uint32_t, BootTime> last_opened_;

@@ -32,7 +32,7 @@ Status SecretGate::Configure(const Config& config, uint64_t generation) {
   walk.before = policy_;
 
   EndStrayInstancesLocked(config.trees);
-  LEASEFS_ASSIGN_OR_RETURN(change, trees_.Configure(config.trees));
+  LEASEFS_ASSIGN_OR_RETURN(change, trees_.Configure(config.trees, config.files));
   for (uint32_t node : change.gone) held_.Remove(node);
   for (uint32_t node : change.emptied) held_.Withdraw(node);
   for (const TreeMap::Change::Root& root : change.changed) {
@@ -46,6 +46,8 @@ Status SecretGate::Configure(const Config& config, uint64_t generation) {
   bool other_value_limit = !walk.trees_before.empty() && limits_.value_bytes != config.limits.value_bytes;
   limits_ = config.limits;
   if (other_value_limit) held_.ApplyValueLimit(limits_.value_bytes);
+  PlaceDerivedLocked(change, config.files);
+  held_.ForgetFreed();
   audit_required_ = config.audit.required;
   policy_ = std::make_shared<const Policy>(config.rules, generation);
   rule_sets_.assign(nodes_.count(), 0);

@@ -7,7 +7,8 @@
 //
 // Of three layers (gate_core.h) this is the one that callers meet. gate_open.cc: open, read, release, access ·
 // gate_names.cc: lookup, directories, attributes · gate_refresh.cc: refresh, interrupt · gate_ownership.cc: what the
-// kernel is told of new rules · gate_report.cc: what the gate tells of itself
+// kernel is told of new rules · gate_files.cc: files that are made of secrets · gate_report.cc: what the gate tells of
+// itself
 #pragma once
 
 #include <deque>
@@ -66,14 +67,20 @@ class SecretGate : public Gate, private GateAnswers {
   void TryOpen(Attempt attempt, NodeId id, int flags, Reply<Opened> done);
   Step OpenLocked(Attempt& attempt, NodeId id, int flags, Reply<Opened>& done, Result<Opened>& result) REQUIRES(mutex_);
   Error RefusalLocked(uint32_t directory, const Error& failure) const REQUIRES(mutex_);
-  Result<Opened> ServeLocked(const Attempt& attempt, NodeId id, const Tree& tree, const Decision& decision,
-                             AuditEvent::Source source) REQUIRES(mutex_);
+  Result<Opened> ServeLocked(const Attempt& attempt, NodeId id, const Decision& decision, AuditEvent::Source source)
+      REQUIRES(mutex_);
   // The end of every open: nothing is handed out, and nothing refused, that the audit does not have. What it cannot
   // have fails as such, unless audit.required = false (S23).
   Result<Opened> ConcludeLocked(const Attempt& attempt, NodeId id, const Decision& decision, AuditEvent::Source source,
                                 Result<Opened> result) REQUIRES(mutex_);
   AuditEvent OpenEventLocked(const Attempt& attempt, NodeId id, const Decision& decision, AuditEvent::Source source,
                              const Result<Opened>& result) const REQUIRES(mutex_);
+  // Whether the bytes of what may be opened are at hand: kFinished, with a failure if they cannot be had, or kWaiting.
+  struct AtHand {
+    bool stale = false;
+    std::optional<Error> failure;
+  };
+  Step ValueLocked(Attempt& attempt, uint32_t file, std::function<void(Attempt)> again, AtHand& value) REQUIRES(mutex_);
   Status RecordOpenLocked(const Request& request, const AuditEvent& event) REQUIRES(mutex_);
   // Without the lock, for a slot that is pinned.
   Result<SecretBuffer> UnsealPinned(uint32_t slot) const LEASEFS_TSA(no_thread_safety_analysis);
@@ -110,6 +117,25 @@ class SecretGate : public Gate, private GateAnswers {
   Step OpenDirectoryLocked(Attempt& attempt, NodeId id, Reply<Done>& done, Status& result) REQUIRES(mutex_);
   // Of an inode that shows a file.
   uint64_t SizeLocked(NodeId id) const REQUIRES(mutex_);
+
+  // Files that are made of secrets (S7): gate_files.cc. The first five are for any file.
+  std::vector<uint32_t> SecretsOfLocked(uint32_t file) const REQUIRES(mutex_);  // directories
+  bool MintedLocked(uint32_t file) const REQUIRES(mutex_);                      // one of them at least
+  void NoteOpenedLocked(uint32_t file) REQUIRES(mutex_);
+  BootTime FreshUntilLocked(uint32_t file) const REQUIRES(mutex_);
+  BootTime LeaseEndLocked(uint32_t file) const REQUIRES(mutex_);
+  bool IsShownLocked(uint32_t node) const REQUIRES(mutex_);  // false for keys of a tree that shows its forms only
+  const ShownOptions* ShownOptionsLocked(uint32_t node) const REQUIRES(mutex_);  // null above trees
+  // `may_mint`: it is an open that asks (S6).
+  Step GatherLocked(Attempt& attempt, uint32_t file, bool may_mint, std::function<void(Attempt)> again, AtHand& value)
+      REQUIRES(mutex_);
+  Step WaitForLocked(Attempt& attempt, const std::vector<uint32_t>& missing, bool may_mint,
+                     std::function<void(Attempt)> again, AtHand& value) REQUIRES(mutex_);
+  Step DerivedAttributesLocked(Attempt& attempt, NodeId id, Result<Attributes>& result,
+                               std::function<void(Attempt)> again) REQUIRES(mutex_);
+  bool IsSettledLocked(NodeId id) const REQUIRES(mutex_);  // what is held is what an open would show, and of this inode
+  std::string DerivedStatusTextLocked(uint32_t file) const REQUIRES(mutex_);
+
   // `cacheable`: the kernel may keep the name, and the attributes for as long as the value is fresh.
   Attributes Describe(NodeId id, uint64_t size, bool cacheable) const REQUIRES(mutex_);
   // False: a hidden tree does not show this node to the caller, whose groups have been read (S22).

@@ -27,6 +27,9 @@ inline constexpr uint32_t kSpareVersions = 1u << 16;  // beside one per name: su
 
 enum class NodeKind : uint8_t { kNone, kStaticDirectory, kDirectory, kFile };
 
+inline constexpr uint32_t kDerivedForm = 1;  // of the secret in whose directory it lies (S7)
+inline constexpr uint32_t kDerivedFile = 2;  // a [[file]] of the configuration
+
 struct NodeRecord {
   uint32_t parent;
   uint32_t name_offset;
@@ -40,6 +43,7 @@ struct NodeRecord {
   // A file.
   std::atomic<uint32_t> current;    // version slot + 1; 0: no bytes are held
   std::atomic<uint32_t> version;    // number of its last version; 0: it was never published
+  std::atomic<uint32_t> derived;    // kDerivedForm, kDerivedFile, or 0: its bytes are a key's
   std::atomic<uint64_t> size;       // of that version
   std::byte mac[16];                // keyed, of that version's bytes, so that equal bytes stay one version
   std::atomic<int64_t> changed_ns;  // wall clock
@@ -58,6 +62,7 @@ struct NodeRecord {
 enum class VersionState : uint32_t { kFree, kStaged, kHeld };
 inline constexpr uint32_t kVersionGone = 1;      // staged: the key is not there any more
 inline constexpr uint32_t kVersionTooLarge = 2;  // over limits.value: no bytes
+inline constexpr uint32_t kVersionJson = 4;      // the bytes are JSON text (protocol::Field)
 
 struct VersionRecord {
   std::atomic<VersionState> state;

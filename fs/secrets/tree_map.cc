@@ -40,6 +40,23 @@ Result<uint32_t> TreeMap::AddPath(const std::string& path) {
   return node;
 }
 
+Result<TreeMap::Change::File> TreeMap::AddFile(const FileOptions& file) {
+  const size_t slash = file.path.rfind('/');
+  uint32_t parent = kRootNode;
+  if (slash != std::string::npos) {
+    LEASEFS_ASSIGN_OR_RETURN(directory, AddPath(file.path.substr(0, slash)));
+    parent = directory;
+  }
+  LEASEFS_ASSIGN_OR_RETURN(node, nodes_.Add(parent, file.path.substr(slash + 1), NodeKind::kFile));
+  NodeAdded(node);
+  Change::File placed{node, {}};
+  for (const FileSecret& secret : file.secrets) {
+    LEASEFS_ASSIGN_OR_RETURN(directory, AddPath(secret.path));
+    placed.secrets.push_back(directory);
+  }
+  return placed;
+}
+
 TreeMap::Change TreeMap::PlaceStatic(const std::set<uint32_t>& leading, const std::set<uint32_t>& wanted) {
   Change change;
   for (uint32_t node : leading) {
@@ -57,19 +74,37 @@ TreeMap::Change TreeMap::PlaceStatic(const std::set<uint32_t>& leading, const st
   return change;
 }
 
-Result<TreeMap::Change> TreeMap::Configure(const std::vector<TreeOptions>& trees) {
+Result<TreeMap::Change> TreeMap::Configure(const std::vector<TreeOptions>& trees,
+                                           const std::vector<FileOptions>& files) {
   std::vector<Tree> loaded;
   for (const TreeOptions& options : trees) {  // first all that can fail (S24)
     LEASEFS_ASSIGN_OR_RETURN(root, AddPath(options.path));
     loaded.push_back({options, root});
+  }
+  std::vector<Change::File> placed;
+  for (const FileOptions& options : files) {
+    LEASEFS_ASSIGN_OR_RETURN(file, AddFile(options));
+    placed.push_back(std::move(file));
   }
   std::set<uint32_t> leading{kRootNode}, wanted;
   for (const Tree& tree : loaded) {
     wanted.insert(tree.root);
     for (uint32_t node = tree.root; node != kRootNode; node = nodes_[node].parent) leading.insert(nodes_[node].parent);
   }
+  std::set<uint32_t> pinned, outside;
+  for (const Change::File& file : placed) {
+    std::set<uint32_t> above;
+    uint32_t node = nodes_[file.node].parent;
+    for (; node != kRootNode && !wanted.contains(node); node = nodes_[node].parent) above.insert(node);
+    const bool in_tree = node != kRootNode;
+    (in_tree ? pinned : leading).merge(above);
+    if (!in_tree) outside.insert(file.node);
+  }
   wanted.insert(leading.begin(), leading.end());
+  wanted.insert(outside.begin(), outside.end());
   Change change = PlaceStatic(leading, wanted);
+  change.files = std::move(placed);
+  change.pinned = std::move(pinned);
   for (const Tree& tree : loaded) {
     NodeRecord& root = nodes_[tree.root];
     root.kind = NodeKind::kDirectory;

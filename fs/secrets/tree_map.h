@@ -24,7 +24,8 @@ class TreeMap {
  public:
   explicit TreeMap(NodeTable& nodes) : nodes_(nodes), tree_of_(nodes.count(), 0) {}
 
-  // Makes the directories that lead to the trees and their roots, which are present. Changes nothing when it fails
+  // Makes the directories that lead to the trees and their roots, which are present, and the nodes of files, which are
+  // the caller's to make present. Changes nothing when it fails
   // (kNoMemory). What the caller has to do, so that a process killed within does it again:
   struct Change {
     std::vector<uint32_t> gone;     // only an earlier configuration had these: roots of what is to be removed
@@ -34,8 +35,14 @@ class TreeMap {
       uint64_t source;  // that it shows, for NodeRecord::size: another one than before, so nothing known of it holds
     };
     std::vector<Root> changed;
+    struct File {
+      uint32_t node;
+      std::vector<uint32_t> secrets;  // directories
+    };
+    std::vector<File> files;     // beside the configuration's
+    std::set<uint32_t> pinned;   // directories inside of trees that lead to one of them
   };
-  Result<Change> Configure(const std::vector<TreeOptions>& trees);
+  Result<Change> Configure(const std::vector<TreeOptions>& trees, const std::vector<FileOptions>& files = {});
 
   const std::vector<Tree>& trees() const { return trees_; }
   // The tree that a node lies in, its root included; null for the directories above the trees.
@@ -56,6 +63,7 @@ class TreeMap {
 
  private:
   Result<uint32_t> AddPath(const std::string& path);
+  Result<Change::File> AddFile(const FileOptions& file);
   // The directories above trees lead to these and hold nothing else.
   Change PlaceStatic(const std::set<uint32_t>& leading, const std::set<uint32_t>& wanted);
   uint32_t WalkBackendPath(const Tree& tree, std::string_view path, bool nearest) const;

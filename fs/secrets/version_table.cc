@@ -151,6 +151,11 @@ void VersionTable::Drop(uint32_t node) {
   Retire(slot);
 }
 
+void VersionTable::SetJson(uint32_t slot, bool json) {
+  VersionRecord& record = state_.versions()[slot];
+  record.flags = json ? record.flags | kVersionJson : record.flags & ~kVersionJson;
+}
+
 uint32_t VersionTable::CurrentSlot(uint32_t node) const {
   uint32_t current = nodes_[node].current;
   return current == 0 ? kNoSlot : current - 1;

@@ -60,6 +60,9 @@ class VersionTable {
   const VersionRecord& operator[](uint32_t slot) const { return state_.versions()[slot]; }
   bool TooLarge(uint32_t slot) const { return ((*this)[slot].flags & kVersionTooLarge) != 0; }
 
+  bool IsJson(uint32_t slot) const { return ((*this)[slot].flags & kVersionJson) != 0; }
+  void SetJson(uint32_t slot, bool json);  // of equal bytes the backend says otherwise now
+
   void Pin(uint32_t slot) {
     if (++pins_[slot] == 1) ++being_read_[(*this)[slot].node];
   }
