@@ -16,6 +16,8 @@ enum class Exit : int {
   kLocal = 1,           // usage, or something on this side
   kDaemon = 2,          // the daemon or a store cannot be reached, or answered with an error
   kConfiguration = 78,  // EX_CONFIG
+  kCannotRun = 126,     // of `leasefs run`, as sh and env have it
+  kNoCommand = 127,
 };
 
 struct Failure {

@@ -15,6 +15,7 @@ namespace leasefs::cli {
 namespace {
 
 constexpr std::string_view kDefaultRunDirectory = "/run/leasefsd";
+constexpr std::string_view kDefaultMount = "/run/leasefs";
 constexpr std::string_view kPrefix = "store-";
 constexpr std::string_view kSuffix = ".sock";
 
@@ -37,28 +38,39 @@ std::string FirstLine(const std::string& text) {
   return text.substr(0, text.find('\n'));
 }
 
-}  // namespace
-
-Outcome<std::string> RunDirectory(Context& context) {
+// Nothing where the default one cannot be read or has errors.
+Outcome<std::optional<Config>> ReadConfiguration(Context& context) {
   const Settings& settings = context.settings;
-  if (settings.socket_dir) return *settings.socket_dir;
   if (access(settings.config_path.c_str(), R_OK) != 0) {
-    if (!settings.config_named) return std::string(kDefaultRunDirectory);
+    if (!settings.config_named) return std::optional<Config>();
     return Failure{Exit::kConfiguration, "configuration",
                    ErrnoError(StrCat("reading ", settings.config_path), errno).message(),
                    "name a configuration that you can read, or the sockets themselves with --socket-dir DIR"};
   }
   ConfigFileRules rules;
   rules.check_owner = geteuid() == 0;  // what others wrote must not lead root anywhere
-  const Result<Config> config = LoadConfig(settings.config_path, SystemAccounts(), rules);
-  if (config.ok()) return config.value().run_directory;
+  Result<Config> config = LoadConfig(settings.config_path, SystemAccounts(), rules);
+  if (config.ok()) return std::optional<Config>(std::move(*config));
   if (settings.config_named) {
     return Failure{Exit::kConfiguration, "configuration", config.error().message(),
                    "correct the file, or name the sockets with --socket-dir DIR"};
   }
   context.console.Warning(StrCat("the configuration has errors (`leasefs check-config` shows all): ",
-                                 FirstLine(config.error().message()), "; looking in ", kDefaultRunDirectory));
-  return std::string(kDefaultRunDirectory);
+                                 FirstLine(config.error().message()), "; taking the default places"));
+  return std::optional<Config>();
+}
+
+}  // namespace
+
+Outcome<std::string> RunDirectory(Context& context) {
+  if (context.settings.socket_dir) return *context.settings.socket_dir;
+  LEASEFS_ASSIGN_OR_RETURN(config, ReadConfiguration(context));
+  return config ? config->run_directory : std::string(kDefaultRunDirectory);
+}
+
+Outcome<std::string> MountPoint(Context& context) {
+  LEASEFS_ASSIGN_OR_RETURN(config, ReadConfiguration(context));
+  return config ? config->mount : std::string(kDefaultMount);
 }
 
 std::string ControlSocketPath(const std::string& run_directory) {

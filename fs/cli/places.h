@@ -14,6 +14,9 @@ namespace leasefs::cli {
 // other users) or missing, and when it is wrong that is only warned of, so that the daemon can still be asked.
 Outcome<std::string> RunDirectory(Context& context);
 
+// Where the files are, in the same way; /run/leasefs when the configuration cannot be read.
+Outcome<std::string> MountPoint(Context& context);
+
 std::string ControlSocketPath(const std::string& run_directory);
 std::string StoreSocketPath(const std::string& run_directory, std::string_view backend);
 // The backends that have a store socket in `run_directory`, sorted.

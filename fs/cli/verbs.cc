@@ -9,10 +9,10 @@ namespace leasefs::cli {
 namespace {
 
 constexpr const VerbSpec* kVerbs[] = {
-    &kStoreInit, &kStoreStatus, &kStoreUnlock, &kStoreBackup, &kStoreRekey,               //
-    &kPut,       &kGet,         &kLs,          &kRm,          &kHistory,     &kRollback,  //
-    &kImport,    &kStatus,      &kStat,        &kExplain,     &kRefresh,     &kReload,    //
-    &kStop,      &kCheckConfig, &kLoginCheck,  &kVaultConfig, &kVaultPolicy,              //
+    &kStoreInit, &kStoreStatus, &kStoreUnlock, &kStoreBackup, &kStoreRekey,                  //
+    &kPut,       &kGet,         &kLs,          &kRm,          &kHistory,     &kRollback,     //
+    &kImport,    &kStatus,      &kStat,        &kExplain,     &kRefresh,     &kReload,       //
+    &kRun,       &kStop,        &kCheckConfig, &kLoginCheck,  &kVaultConfig, &kVaultPolicy,  //
     &kVersion,   &kHelp,        &kCompletion,
 };
 

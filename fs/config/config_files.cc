@@ -21,7 +21,7 @@
 namespace leasefs {
 namespace {
 
-constexpr int kMaxLinks = 40;  // as the kernel
+constexpr int kMaxLinks = 40;                                             // as the kernel
 constexpr int kOpenFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;  // a FIFO does not make us wait
 
 std::string DirectoryOf(const std::string& path) {

@@ -342,6 +342,9 @@ Result<std::string> SecretGate::GetExtendedAttribute(const Request& request, Nod
   if (name == "user.leasefs.version") {
     return std::to_string(derived_.IsFile(id.node) ? nodes_[id.node].version.load() : SecretVersionLocked(secret));
   }
+  if (name == "user.leasefs.kind" && !nodes_.IsDirectory(id.node)) {
+    return std::string(derived_.IsFile(id.node) ? "file" : derived_.IsForm(id.node) ? "form" : "key");
+  }
   if (name == "user.leasefs.expires") {
     BootTime end =
         nodes_.IsDirectory(id.node) ? BootTimeFromNanoseconds(nodes_[secret].lease_end_ns) : LeaseEndLocked(id.node);
@@ -356,7 +359,9 @@ Result<std::string> SecretGate::GetExtendedAttribute(const Request& request, Nod
 std::vector<std::string> SecretGate::ListExtendedAttributes(NodeId id) {
   MutexLock lock(mutex_);
   if (!nodes_.Exists(id.node) || ShownOptionsLocked(id.node) == nullptr) return {};
-  return {"user.leasefs.status", "user.leasefs.version", "user.leasefs.expires"};
+  std::vector<std::string> names{"user.leasefs.status", "user.leasefs.version", "user.leasefs.expires"};
+  if (!nodes_.IsDirectory(id.node)) names.emplace_back("user.leasefs.kind");
+  return names;
 }
 
 Gate::Counts SecretGate::Count() const {

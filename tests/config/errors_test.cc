@@ -55,7 +55,7 @@ TEST(ConfigErrorTest, UnknownKeysWithTheNearestKnown) {
       {"\"a\\nb\" = 1\n",
        "c:1:1: unknown key \"a\\x0ab\": known are mount, run_directory, user, backend_user, group, limits, audit, "
        "memory, "
-       "backend, tree, allow"},
+       "backend, tree, allow, file"},
       {"limits.nmes = 5\n", "c:1:8: unknown key \"nmes\" in limits: did you mean \"names\"?"},
   });
   ExpectErrors({{"[[tree]]\npath = \"a\"\nsource = \"local:a\"\npage_cach = true\n",

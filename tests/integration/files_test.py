@@ -239,7 +239,7 @@ class Attributes(DaemonTest):
         self.daemon.put("web/v", k=b"one")
         file = self.path("web/v/k")
         self.assertEqual(sorted(os.listxattr(file)),
-                         ["user.leasefs.expires", "user.leasefs.status", "user.leasefs.version"])
+                         ["user.leasefs.expires", "user.leasefs.kind", "user.leasefs.status", "user.leasefs.version"])
         self.assertEqual(os.getxattr(file, "user.leasefs.status"), b"not read yet")
         self.assertEqual(read_as(ALICE, file), b"one")
         self.assertEqual(os.getxattr(file, "user.leasefs.status"), b"fresh")
