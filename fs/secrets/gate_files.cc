@@ -8,7 +8,8 @@
 namespace leasefs {
 
 std::vector<uint32_t> SecretGate::SecretsOfLocked(uint32_t file) const {
-  return derived_.Is(file) ? derived_.SecretsOf(file) : std::vector<uint32_t>{nodes_[file].parent};
+  if (derived_.Is(file)) return derived_.SecretsOf(file);
+  return {nodes_.IsDirectory(file) ? file : nodes_[file].parent};
 }
 
 bool SecretGate::MintedLocked(uint32_t file) const {
@@ -36,7 +37,8 @@ BootTime SecretGate::LeaseEndLocked(uint32_t file) const {
   BootTime end = kNever;
   for (uint32_t secret : SecretsOfLocked(file)) {
     BootTime one = BootTimeFromNanoseconds(nodes_[secret].lease_end_ns);
-    if (one != BootTime{}) end = std::min(end, one);
+    if (one == BootTime{} && nodes_[secret].minted == 0) continue;
+    end = std::min(end, one);
   }
   return end;
 }

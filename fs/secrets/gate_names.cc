@@ -346,10 +346,9 @@ Result<std::string> SecretGate::GetExtendedAttribute(const Request& request, Nod
     return std::string(derived_.IsFile(id.node) ? "file" : derived_.IsForm(id.node) ? "form" : "key");
   }
   if (name == "user.leasefs.expires") {
-    BootTime end =
-        nodes_.IsDirectory(id.node) ? BootTimeFromNanoseconds(nodes_[secret].lease_end_ns) : LeaseEndLocked(id.node);
-    if (end == BootTime{} && MintedLocked(id.node)) return std::string("not read yet");
-    if (end == BootTime{} || end == kNever) return std::string("never");
+    BootTime end = LeaseEndLocked(id.node);
+    if (end == BootTime{}) return std::string("not read yet");
+    if (end == kNever) return std::string("never");
     Duration left = end - loop_.Now();
     return StrCat(std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(left).count()), " s");
   }

@@ -119,7 +119,7 @@ class SecretGate : public Gate, private GateAnswers {
   uint64_t SizeLocked(NodeId id) const REQUIRES(mutex_);
 
   // Files that are made of secrets (S7): gate_files.cc. The first five are for any file.
-  std::vector<uint32_t> SecretsOfLocked(uint32_t file) const REQUIRES(mutex_);  // directories
+  std::vector<uint32_t> SecretsOfLocked(uint32_t file) const REQUIRES(mutex_);  // directories; of one, itself
   bool MintedLocked(uint32_t file) const REQUIRES(mutex_);                      // one of them at least
   void NoteOpenedLocked(uint32_t file) REQUIRES(mutex_);
   BootTime FreshUntilLocked(uint32_t file) const REQUIRES(mutex_);
