@@ -66,7 +66,10 @@ bool SecretGate::IsSettledLocked(NodeId id) const {
 // secret that fails, a stale copy does if its own keys would be served so.
 SecretGate::Step SecretGate::GatherLocked(Attempt& attempt, uint32_t file, bool may_mint,
                                           std::function<void(Attempt)> again, AtHand& value) {
-  auto fail = [&](Error error) {
+  const std::vector<uint32_t> secrets = derived_.SecretsOf(file);
+  // Nothing is to be asked, and perhaps minted, for somebody who is gone.
+  auto fail = [&](Error error) REQUIRES(mutex_) {
+    for (uint32_t secret : secrets) waits_.Unask(secret, Question::kValue);
     value.failure = std::move(error);
     return Step::kFinished;
   };
@@ -75,7 +78,6 @@ SecretGate::Step SecretGate::GatherLocked(Attempt& attempt, uint32_t file, bool 
   };
   std::optional<Error> answer = std::exchange(attempt.failure, std::nullopt);
   if (answer && answer->kind() == ErrorKind::kInterrupted) return fail(*answer);
-  const std::vector<uint32_t> secrets = derived_.SecretsOf(file);
   const bool patient = attempt.waits < kMaxWaits * static_cast<int>(secrets.size());
   std::vector<uint32_t> missing;
   for (uint32_t secret : secrets) {

@@ -45,6 +45,11 @@ std::optional<Waiter> WaitQueue::Take(uint64_t unique) {
   return waiter;
 }
 
+void WaitQueue::Unask(uint32_t directory, Question question) {
+  auto flight = flights_.find({directory, question});
+  if (flight != flights_.end() && flight->second.waiters.empty() && !flight->second.asked) flights_.erase(flight);
+}
+
 std::vector<Waiter> WaitQueue::TakeExpired(BootTime now) {
   std::vector<Waiter> taken;
   while (!deadlines_.empty() && deadlines_.begin()->first <= now) {

@@ -44,6 +44,8 @@ class WaitQueue {
   void Add(Waiter waiter);
   // A question for which nobody waits.
   void Ask(uint32_t directory, Question question) { (void)flights_[{directory, question}]; }
+  // Takes such a question back, unless it is on its way or somebody waits for its answer by now.
+  void Unask(uint32_t directory, Question question);
   // Ask the source itself, whatever is believed fresh.
   void SetRefresh(uint32_t directory) { flights_[{directory, Question::kValue}].refresh = true; }
 

@@ -5,6 +5,7 @@
 #include "fs/base/sim_loop.h"
 #include "fs/secrets/secret_gate.h"
 #include "tests/support/map_backend.h"
+#include "tests/support/minting_backend.h"
 #include "tests/support/sim_mount.h"
 
 namespace leasefs {
@@ -315,6 +316,78 @@ TEST_F(GateFormsTest, S22_AHiddenFileIsSeenByWhoMayOpenIt) {
   EXPECT_THAT(*mount_.ListNow("etc", kBob), ElementsAre("app.conf"));
   EXPECT_EQ(KindOf(mount_.OpenNow("etc/app.conf", kAlice)), ErrorKind::kNotFound);
   EXPECT_FALSE(Conf().error);
+}
+
+// Of a secret that must be minted.
+class GateMintedFormsTest : public testing::Test {
+ protected:
+  GateMintedFormsTest() : mount_(loop_, Configured()) {
+    mount_.Connect("local", server_);
+    loop_.RunFor(kSecond);
+  }
+  static Config Configured() {
+    Config config = SimConfig({WithForms(SimTree("db", "db"), {true, true, false})}, {AllowUser("**", 1000)});
+    config.files.push_back(MakeFile("conf", "p={{ db.password }}", {{"db", "db"}}));
+    return config;
+  }
+  static std::string Version(uint64_t version) { return "p=" + MintingBackend::ValueOf("db", version); }
+  std::string Expires() {
+    NodeId id = mount_.StatNow("conf", kAlice)->id;
+    return mount_.gate().GetExtendedAttribute({1, kAlice, loop_.Now()}, id, "user.leasefs.expires").value();
+  }
+
+  SimLoop loop_{1};
+  MintingBackend backend_{loop_, "db"};
+  BackendServer server_{loop_, backend_, {}};
+  SimMount mount_;
+};
+
+TEST_F(GateMintedFormsTest, S6_S7_OnlyAnOpenMintsAndASuccessorDoesNot) {
+  EXPECT_EQ(mount_.StatNow("conf", kAlice)->size, 0u);
+  EXPECT_EQ(mount_.StatNow("db/.json", kAlice)->size, 0u);
+  EXPECT_EQ(Expires(), "not read yet");
+  EXPECT_EQ(backend_.mints(), 0u);
+  SimRead read = mount_.OpenNow("conf", kAlice);
+  EXPECT_EQ(read.bytes, Version(1));
+  EXPECT_EQ(mount_.StatNow("conf", kAlice)->size, read.bytes.size());
+  EXPECT_FALSE(mount_.OpenNow("db/.json", kAlice).error);
+  EXPECT_EQ(backend_.mints(), 1u);
+  mount_.Crash();
+  mount_.Restart();
+  mount_.Connect("local", server_);
+  EXPECT_EQ(mount_.OpenNow("conf", kAlice).inode, read.inode);
+  EXPECT_EQ(backend_.mints(), 1u);
+}
+
+TEST_F(GateMintedFormsTest, S7_NothingIsMintedForAReaderWhoHasGone) {
+  Config config = Configured();
+  config.trees.push_back(SimTree("other", "db/other"));
+  config.files[0].secrets.push_back({"other", "other"});
+  ASSERT_TRUE(mount_.Reload(config).ok());
+  mount_.Crash();
+  mount_.Restart();  // and no backend is there
+  SimRead read = mount_.OpenNow("conf", kAlice);
+  ASSERT_TRUE(read.error);
+  EXPECT_EQ(read.error->kind(), ErrorKind::kUnreachable);
+  mount_.Connect("local", server_);
+  loop_.RunFor(kSecond * 10);
+  EXPECT_EQ(backend_.mints(), 0u);
+}
+
+TEST_F(GateMintedFormsTest, S7_S14_AFileFollowsTheLeaseOfItsSecret) {
+  EXPECT_EQ(mount_.OpenNow("conf", kAlice).bytes, Version(1));
+  EXPECT_EQ(Expires(), "599 s");
+  backend_.Replace("db");
+  loop_.RunFor(kSecond);
+  EXPECT_EQ(mount_.StatNow("conf", kAlice)->id.version, 2u) << "make before break: stat sees it without an open";
+  EXPECT_EQ(mount_.OpenNow("conf", kAlice).bytes, Version(2));
+  backend_.outage = ErrorKind::kUnreachable;
+  loop_.RunFor(backend_.lease + kSecond);
+  EXPECT_EQ(mount_.StatNow("conf", kAlice)->size, 0u);
+  SimRead ended = mount_.OpenNow("conf", kAlice);
+  ASSERT_TRUE(ended.error);
+  EXPECT_EQ(ended.error->kind(), ErrorKind::kExpired);
+  EXPECT_THAT(ended.error->message(), HasSubstr("db: the lease has ended"));
 }
 
 }  // namespace
