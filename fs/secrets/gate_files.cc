@@ -69,7 +69,10 @@ SecretGate::Step SecretGate::GatherLocked(Attempt& attempt, uint32_t file, bool 
   const std::vector<uint32_t> secrets = derived_.SecretsOf(file);
   // Nothing is to be asked, and perhaps minted, for somebody who is gone.
   auto fail = [&](Error error) REQUIRES(mutex_) {
-    for (uint32_t secret : secrets) waits_.Unask(secret, Question::kValue);
+    for (uint32_t secret : secrets) {
+      waits_.Unask(secret, Question::kValue);
+      waits_.Unask(secret, Question::kNames);
+    }
     value.failure = std::move(error);
     return Step::kFinished;
   };
@@ -106,7 +109,10 @@ SecretGate::Step SecretGate::WaitForLocked(Attempt& attempt, const std::vector<u
   auto question = [&](uint32_t secret) REQUIRES(mutex_) {
     return may_mint || nodes_[secret].listed != 0 ? Question::kValue : Question::kNames;
   };
-  for (uint32_t secret : missing) waits_.Ask(secret, question(secret));
+  for (uint32_t secret : missing) {
+    waits_.Ask(secret, question(secret));
+    if (nodes_[secret].listed == 0) waits_.Ask(secret, Question::kNames);  // nobody need have walked there
+  }
   const uint32_t first = attempt.waited_for = missing.front();
   const bool stale = SecretReadinessLocked(first) == Readiness::kStale;
   Status waiting = WaitLocked(attempt, first, question(first), stale, std::move(again));

@@ -379,7 +379,7 @@ TEST_F(GateMintedFormsTest, S7_S14_AFileFollowsTheLeaseOfItsSecret) {
   EXPECT_EQ(Expires(), "599 s");
   backend_.Replace("db");
   loop_.RunFor(kSecond);
-  EXPECT_EQ(mount_.StatNow("conf", kAlice)->id.version, 2u) << "make before break: stat sees it without an open";
+  EXPECT_EQ(mount_.gate().Stat("conf")->file_version, 2u) << "make before break: it is there without an open";
   EXPECT_EQ(mount_.OpenNow("conf", kAlice).bytes, Version(2));
   backend_.outage = ErrorKind::kUnreachable;
   loop_.RunFor(backend_.lease + kSecond);
