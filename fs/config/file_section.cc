@@ -126,6 +126,13 @@ void CheckSecrets(Draft& draft, size_t index) {
     bool shown = std::any_of(trees.begin(), trees.end(), [&](const TreeOptions& tree) {
       return !tree.path.empty() && IsAtOrBelow(secret.path, tree.path);
     });
+    bool scoped = std::any_of(trees.begin(), trees.end(), [&](const TreeOptions& tree) {
+      return tree.lease_scope != LeaseScope::kShared && !tree.path.empty() && IsAtOrBelow(secret.path, tree.path);
+    });
+    if (scoped) {
+      draft.problems.Add(where, StrCat("file.secrets.", secret.alias, " is of a tree with lease_scope"),
+                         "a file is one for all its readers: name a secret of a tree without it");
+    }
     if (shown || !draft.complete) continue;
     draft.problems.Add(
         where,
@@ -178,6 +185,13 @@ void ReadFiles(TableReader& document) {
 }
 
 void CheckFiles(Draft& draft) {
+  for (size_t i = 0; i < draft.config.trees.size(); ++i) {
+    const TreeOptions& tree = draft.config.trees[i];
+    if (tree.lease_scope == LeaseScope::kShared || !(tree.forms.json || tree.forms.env || !tree.forms.keys)) continue;
+    draft.problems.Add(draft.tree_places[i].path,
+                       StrCat("tree \"", Printable(tree.path, 64), "\" has both lease_scope and forms"),
+                       "a form is one for all its readers: remove one of the two");
+  }
   std::map<std::string_view, size_t> file_at;
   const auto& files = draft.config.files;
   size_t bytes = 0;

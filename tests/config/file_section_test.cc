@@ -131,6 +131,16 @@ TEST(FileSectionTest, APlaceOfItsOwn) {
                kStoreAndTree);
 }
 
+TEST(FileSectionTest, S7_S15_WhatHasOneForEachReaderHasNoFormsAndGoesIntoNoFile) {
+  ExpectErrors({{"lease_scope = \"uid\"\nforms = [\"keys\", \"env\"]\n",
+                 "c:7:8: tree \"web\" has both lease_scope and forms: a form is one for all its readers: remove one of "
+                 "the two"},
+                {"lease_scope = \"uid\"\n" + File("a", "", "db = \"web/db\""),
+                 "c:14:18: file.secrets.db is of a tree with lease_scope: a file is one for all its readers: name a "
+                 "secret of a tree without it"}},
+               kStoreAndTree);
+}
+
 TEST(FileSectionTest, S7_ATemplateIsCheckedWhenTheConfigurationIsLoaded) {
   ExpectErrors(
       {{File("a", "x {{ db.k | jsn }}", "db = \"web/db\""),
