@@ -97,6 +97,9 @@ std::vector<std::string> ProblemsOf(const StatusReport& report) {
     AddBackendProblem(link, problems);
     AddToldProblems(link, problems);
   }
+  for (const TreeReport& tree : report.gate.trees) {
+    if (!tree.problem.empty()) problems.push_back(StrCat("tree ", tree.path, Said(tree.problem)));
+  }
   AddAuditProblems(report.audit, problems);
   if (!report.memory.arena_locked) {
     problems.push_back(

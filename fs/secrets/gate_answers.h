@@ -6,6 +6,7 @@
 // gate_publish.cc: keys · gate_derived.cc: files that are made of secrets
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,12 @@ class GateAnswers : protected BackendSink, protected GateCore {
                                     std::vector<uint32_t>& staged) REQUIRES(mutex_);
   void SetFreshnessLocked(uint32_t directory, const protocol::Freshness& freshness) REQUIRES(mutex_);
   void ApplyListingLocked(uint32_t directory, const std::vector<protocol::Entry>& entries) REQUIRES(mutex_);
+  // The backend does not let its names be listed, so that those that are there are not known.
+  bool MayNotBeListedLocked(uint32_t directory) const REQUIRES(mutex_);
+  // It was asked for by its name, in a directory that may not be listed, and is there.
+  void NoteFoundLocked(uint32_t directory) REQUIRES(mutex_);
+  // A line for the log, if nothing of the kind was said of late.
+  std::optional<std::string> WordsLocked(Link& link, const protocol::Failed& frame) const REQUIRES(mutex_);
   Result<uint32_t> AddNodeLocked(uint32_t parent, std::string_view name, NodeKind kind) REQUIRES(mutex_);
   uint32_t KeyNodeLocked(uint32_t directory, const std::string& key) REQUIRES(mutex_);
   // Files that are made of secrets (S7): gate_derived.cc.

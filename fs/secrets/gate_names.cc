@@ -4,6 +4,7 @@
 
 #include "fs/base/strings.h"
 #include "fs/secrets/gate_steps.h"
+#include "fs/secrets/name_escape.h"
 #include "fs/secrets/secret_gate.h"
 
 namespace leasefs {
@@ -12,23 +13,10 @@ namespace {
 constexpr Duration kLongTimeout =
     std::chrono::hours(1);  // of what does not depend on the caller; publication does not rely on it
 constexpr mode_t kDirectoryMode = 0555;
+constexpr size_t kMaxProbes = 4096;  // names asked for in directories that may not be listed, since fs was started
 
 bool IsAnswer(const std::optional<Error>& failure, ErrorKind kind) {
   return failure && failure->kind() == kind;
-}
-
-std::string_view ScopeWord(LeaseScope scope) {
-  switch (scope) {
-    case LeaseScope::kShared:
-      return "secret";
-    case LeaseScope::kUid:
-      return "user";
-    case LeaseScope::kProcess:
-      return "process";
-    case LeaseScope::kOpen:
-      return "open";
-  }
-  return "";
 }
 
 }  // namespace
@@ -44,7 +32,7 @@ std::optional<uint32_t> SecretGate::UnsureLocked(Attempt& attempt, uint32_t node
     if (nodes_[directory].present == 0) return std::nullopt;
     // Those above are known to be there; what is asked for decides whether they still are.
     bool listed = nodes_[directory].listed != 0;
-    if (listed && directory != chain.back()) continue;
+    if ((listed || MayNotBeListedLocked(directory)) && directory != chain.back()) continue;
     if (listed && BootTimeFromNanoseconds(nodes_[directory].listed_until_ns) > loop_.Now()) continue;
     auto failure = listing_failures_.find(directory);
     bool recent = failure != listing_failures_.end() && failure->second.retry_at > loop_.Now();
@@ -52,6 +40,35 @@ std::optional<uint32_t> SecretGate::UnsureLocked(Attempt& attempt, uint32_t node
     return directory;
   }
   return std::nullopt;
+}
+
+// A directory that may not be listed can still have names that may be read: each is asked for by itself, as a
+// directory.
+SecretGate::Step SecretGate::ProbeLocked(Attempt& attempt, uint32_t parent, const std::string& name,
+                                         Reply<Attributes>& done, Result<Attributes>& result) {
+  auto finish = [&](Error error) {
+    result = std::move(error);
+    return Step::kFinished;
+  };
+  uint32_t child = nodes_.Find(parent, name, true);
+  if (child == kNoNode) {
+    if (!UnescapeName(name) || probes_ >= kMaxProbes) return finish(*attempt.failure);
+    auto added = AddNodeLocked(parent, name, NodeKind::kDirectory);
+    if (!added.ok()) return finish(std::move(added).error());
+    child = *added;
+    ++probes_;
+  }
+  const NodeRecord& record = nodes_[child];
+  if (record.listed != 0 && BootTimeFromNanoseconds(record.listed_until_ns) > loop_.Now()) {
+    return finish(Error(ErrorKind::kNotFound, ""));
+  }
+  auto failure = listing_failures_.find(child);
+  if (failure != listing_failures_.end() && failure->second.retry_at > loop_.Now())
+    return finish(failure->second.error);
+  attempt.failure.reset();
+  return WaitStepLocked(attempt, child, Question::kNames, false, result, [this, parent, name, done](Attempt again) {
+    TryLookup(std::move(again), {parent, kDirectoryVersion}, name, done);
+  });
 }
 
 bool SecretGate::SentBackLocked(const Request& request) const {
@@ -102,6 +119,9 @@ SecretGate::Step SecretGate::LookupLocked(Attempt& attempt, NodeId parent, const
   if (HiddenLocked(node != kNoNode ? node : parent.node) && !attempt.groups) return Step::kNeedGroups;
   if (nodes_.Exists(parent.node) && !nodes_.IsDirectory(parent.node)) {
     result = Error(ErrorKind::kNotDirectory, "");
+  } else if (node == kNoNode && attempt.waits < kMaxWaits && attempt.failure &&
+             attempt.failure->kind() == ErrorKind::kDenied && MayNotBeListedLocked(parent.node)) {
+    return ProbeLocked(attempt, parent.node, name, done, result);
   } else if (node == kNoNode || nodes_[parent.node].present == 0 || !VisibleLocked(attempt, node)) {
     result = unsure && attempt.failure ? *attempt.failure : Error(ErrorKind::kNotFound, "");
   } else if (nodes_.IsDirectory(node)) {
@@ -294,88 +314,6 @@ Status SecretGate::ReadDirectory(const Request& request, NodeId id, uint64_t coo
     if (!visit(entry)) break;
   }
   return Ok();
-}
-
-std::string SecretGate::StatusTextLocked(uint32_t node) const {
-  if (derived_.Is(node)) return DerivedStatusTextLocked(node);
-  bool directory = nodes_.IsDirectory(node);
-  uint32_t secret = directory ? node : nodes_[node].parent;
-  const NodeRecord& record = nodes_[secret];
-  uint32_t slot = directory ? kNoSlot : versions_.CurrentSlot(node);
-  if (slot != kNoSlot && versions_.TooLarge(slot)) return "too large: the value is over limits.value";
-  const Tree* tree = trees_.Of(node);
-  if (tree != nullptr && record.minted != 0 && tree->options.lease_scope != LeaseScope::kShared) {
-    return StrCat("one lease for each ", ScopeWord(tree->options.lease_scope));
-  }
-  BootTime now = loop_.Now();
-  auto failure = failures_.find(secret);
-  bool failed = failure != failures_.end();
-  if (record.minted != 0 && held_.LeaseEnded(secret, now)) {
-    return StrCat("expired: ", failed ? failure->second.error.message() : "the next open asks for a new lease");
-  }
-  if (SecretVersionLocked(secret) == 0 || (!directory && slot == kNoSlot)) {
-    return failed ? StrCat("failed: ", failure->second.error.message()) : "not read yet";
-  }
-  if (record.minted != 0 && BootTimeFromNanoseconds(record.lease_end_ns) != kNever) {
-    Duration left = BootTimeFromNanoseconds(record.lease_end_ns) - now;
-    return StrCat("leased: ", std::chrono::duration_cast<std::chrono::seconds>(left).count(), " s left");
-  }
-  if (BootTimeFromNanoseconds(record.fresh_until_ns) > now) return "fresh";
-  if (failed) return StrCat("stale: ", failure->second.error.message());
-  return "to be asked again at the next open";
-}
-
-Result<std::string> SecretGate::GetExtendedAttribute(const Request& request, NodeId id, std::string_view name) {
-  Attempt attempt(request);
-  bool hidden = false;
-  {
-    MutexLock lock(mutex_);
-    if (!nodes_.Exists(id.node)) return Error(ErrorKind::kNotFound, "");
-    hidden = HiddenLocked(id.node);
-  }
-  if (hidden) LoadGroups(attempt);
-  MutexLock lock(mutex_);
-  if (ShownOptionsLocked(id.node) == nullptr || !VisibleLocked(attempt, id.node))
-    return Error(ErrorKind::kNoAttribute, "");
-  uint32_t secret = nodes_.IsDirectory(id.node) ? id.node : nodes_[id.node].parent;
-  if (name == "user.leasefs.status") return StatusTextLocked(id.node);
-  if (name == "user.leasefs.version") {
-    return std::to_string(derived_.IsFile(id.node) ? nodes_[id.node].version.load() : SecretVersionLocked(secret));
-  }
-  if (name == "user.leasefs.kind" && !nodes_.IsDirectory(id.node)) {
-    return std::string(derived_.IsFile(id.node) ? "file" : derived_.IsForm(id.node) ? "form" : "key");
-  }
-  if (name == "user.leasefs.expires") {
-    BootTime end = LeaseEndLocked(id.node);
-    if (end == BootTime{}) return std::string("not read yet");
-    if (end == kNever) return std::string("never");
-    Duration left = end - loop_.Now();
-    return StrCat(std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(left).count()), " s");
-  }
-  return Error(ErrorKind::kNoAttribute, "");
-}
-
-std::vector<std::string> SecretGate::ListExtendedAttributes(NodeId id) {
-  MutexLock lock(mutex_);
-  if (!nodes_.Exists(id.node) || ShownOptionsLocked(id.node) == nullptr) return {};
-  std::vector<std::string> names{"user.leasefs.status", "user.leasefs.version", "user.leasefs.expires"};
-  if (!nodes_.IsDirectory(id.node)) names.emplace_back("user.leasefs.kind");
-  return names;
-}
-
-Gate::Counts SecretGate::Count() const {
-  MutexLock lock(mutex_);
-  return {nodes_.count(), versions_.sealed_bytes()};
-}
-
-bool SecretGate::UsesPosixErrors(NodeId id) const {
-  MutexLock lock(mutex_);
-  return UsesPosixErrorsLocked(id.node);
-}
-
-bool SecretGate::UsesPosixErrorsLocked(uint32_t node) const {
-  const ShownOptions* shown = nodes_.Exists(node) ? ShownOptionsLocked(node) : nullptr;
-  return shown != nullptr && shown->errors == ErrnoStyle::kPosix;
 }
 
 }  // namespace leasefs

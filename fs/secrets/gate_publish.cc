@@ -14,6 +14,8 @@ namespace leasefs {
 namespace {
 
 constexpr size_t kMaxFailures = 4096;  // of the negative cache
+constexpr size_t kMaxSaid = 16;        // different failures of a backend that go into the log in this time
+constexpr Duration kSayAgain = std::chrono::minutes(1);
 
 // A backend's troubles with itself are not ours: to a reader it is one that answers wrongly (S25).
 Error ErrorOf(const protocol::Failed& frame) {
@@ -215,17 +217,38 @@ void GateAnswers::OnUnchanged(const std::string& backend, const protocol::Unchan
   Resume(waiters, std::nullopt);
 }
 
+bool GateAnswers::MayNotBeListedLocked(uint32_t directory) const {
+  auto failure = listing_failures_.find(directory);
+  return failure != listing_failures_.end() && failure->second.error.kind() == ErrorKind::kDenied;
+}
+
+void GateAnswers::NoteFoundLocked(uint32_t directory) {
+  if (nodes_[directory].present == 0 && MayNotBeListedLocked(nodes_[directory].parent)) nodes_[directory].present = 1;
+}
+
+std::optional<std::string> GateAnswers::WordsLocked(Link& link, const protocol::Failed& frame) const {
+  if (frame.kind == ErrorKind::kNotFound) return std::nullopt;
+  BootTime now = loop_.Now();
+  std::erase_if(link.said, [&](const auto& item) { return now - item.second > kSayAgain; });
+  if (link.said.size() >= kMaxSaid || !link.said.emplace(frame.message, now).second) return std::nullopt;
+  return StrCat("backend ", link.link.name(), ", ", frame.path.empty() ? "its root" : Printable(frame.path, 200), ": ",
+                frame.message);
+}
+
 void GateAnswers::OnFailed(const std::string& backend, const protocol::Failed& frame) {
   bool names = frame.what == protocol::Failed::What::kDirectory;
   Error error = ErrorOf(frame);
   bool empty_listing = names && frame.kind == ErrorKind::kNotFound;  // of a tree's root the directory stays, empty
   std::vector<Waiter> waiters;
+  std::optional<std::string> words;
   {
     MutexLock lock(mutex_);
+    if (Link* link = FindLinkLocked(backend)) words = WordsLocked(*link, frame);
     for (uint32_t directory : trees_.DirectoriesFor(backend, frame.path)) {
       auto& failures = names ? listing_failures_ : failures_;
       if (failures.size() >= kMaxFailures) failures.erase(failures.begin());
       failures.insert_or_assign(directory, Failure{error, frame.retry_at});
+      if (names && frame.kind == ErrorKind::kDenied) NoteFoundLocked(directory);
       if (empty_listing) {
         failures.erase(directory);
         ApplyListingLocked(directory, {});
@@ -244,6 +267,7 @@ void GateAnswers::OnFailed(const std::string& backend, const protocol::Failed& f
       std::move(asking.begin(), asking.end(), std::back_inserter(waiters));
     }
   }
+  if (words) LogWarning(*words);
   Resume(waiters, empty_listing ? std::nullopt : std::optional<Error>(error));
 }
 
@@ -257,6 +281,7 @@ void GateAnswers::OnEntries(const std::string& backend, protocol::Entries frame)
     std::move(frame.entries.begin(), frame.entries.end(), std::back_inserter(entries));
     if (!frame.last) return;
     for (uint32_t directory : trees_.DirectoriesFor(backend, frame.directory)) {
+      if (!entries.empty()) NoteFoundLocked(directory);
       nodes_[directory].minted = frame.minted ? 1 : 0;  // first: what is listed is known to be either
       ApplyListingLocked(directory, entries);
       nodes_[directory].listed_until_ns = ToNanoseconds(frame.fresh_until);
@@ -309,102 +334,6 @@ void GateAnswers::OnChanged(const std::string& backend, const protocol::Changed&
     failures_.erase(directory);
   }
   link->record.generation = std::max<uint64_t>(link->record.generation, frame.generation);
-}
-
-void GateAnswers::ForgetEverythingLocked(const std::string& backend) {
-  for (uint32_t node = 0; node < nodes_.count(); ++node) {
-    const Tree* tree = trees_.Of(node);
-    if (tree == nullptr || tree->options.backend != backend || !nodes_.IsDirectory(node)) continue;
-    nodes_[node].listed = 0;
-    held_.Expire(node);
-  }
-  auto of_backend = [&](const auto& item) REQUIRES(mutex_) {
-    const Tree* tree = trees_.Of(item.first);
-    return tree != nullptr && tree->options.backend == backend;
-  };
-  std::erase_if(failures_, of_backend);
-  std::erase_if(listing_failures_, of_backend);
-}
-
-// It is back: nobody need wait for the end of a back-off. Its answers stay.
-void GateAnswers::ForgetOutagesLocked(const std::string& backend) {
-  auto outage = [&](const auto& item) REQUIRES(mutex_) {
-    const Tree* tree = trees_.Of(item.first);
-    return tree != nullptr && tree->options.backend == backend && IsOutage(item.second.error.kind());
-  };
-  std::erase_if(failures_, outage);
-  std::erase_if(listing_failures_, outage);
-}
-
-void GateAnswers::OnWelcome(const std::string& backend, const protocol::Welcome& frame) {
-  MutexLock lock(mutex_);
-  Link* link = FindLinkLocked(backend);
-  if (link == nullptr) return;
-  if (!link->connected) {
-    link->connected = true;
-    link->since = loop_.Now();
-    link->health = protocol::HealthState::kUp;
-    link->message.clear();
-    ForgetOutagesLocked(backend);
-  }
-  if (frame.everything_changed) {
-    ForgetEverythingLocked(backend);
-    link->record.generation = frame.generation;
-  }
-  RequestPumpLocked();
-}
-
-void GateAnswers::OnHealth(const std::string& backend, const protocol::Health& frame) {
-  MutexLock lock(mutex_);
-  Link* link = FindLinkLocked(backend);
-  if (link == nullptr) return;
-  if (link->health != frame.state) {
-    link->since = loop_.Now();
-    if (frame.state == protocol::HealthState::kUp) ForgetOutagesLocked(backend);
-  }
-  link->health = frame.state;
-  link->message = frame.message;
-  link->record.generation = std::max<uint64_t>(link->record.generation, frame.generation);
-}
-
-void GateAnswers::OnReport(const std::string& backend, protocol::Report frame) {
-  MutexLock lock(mutex_);
-  Link* link = FindLinkLocked(backend);
-  if (link != nullptr) link->report = std::move(frame);
-}
-
-bool GateAnswers::OnRecord(const std::string& backend, const protocol::Record& frame) {
-  MutexLock lock(mutex_);
-  BootTime now = loop_.Now();
-  AuditEvent event;
-  event.kind = AuditEvent::Kind::kAdmin;
-  event.boot_ns = ToNanoseconds(now);
-  event.wall_ns = loop_.WallNow().time_since_epoch().count();
-  event.generation = policy_->generation();
-  event.secret_version = frame.version;
-  event.uid = frame.uid;
-  event.gid = frame.gid;
-  event.tid = frame.pid;
-  // kInvalid: here it is the caller's input.
-  const int why = frame.outcome == ErrorKind::kInvalid ? EINVAL : ErrnoOf(frame.outcome, false);
-  event.error = frame.allowed ? 0 : why;
-  std::copy_n(frame.verb.begin(), std::min(frame.verb.size(), sizeof event.verb - 1), event.verb);
-  return audit_.AppendAdmin(event, StrCat(backend, ":", frame.path), now, kAuditMaxWait, audit_required_).ok();
-}
-
-void GateAnswers::OnDisconnected(const std::string& backend, const std::string& why) {
-  MutexLock lock(mutex_);
-  Link* link = FindLinkLocked(backend);
-  if (link == nullptr) return;
-  link->connected = false;
-  link->health = protocol::HealthState::kDown;
-  link->message = why;
-  link->since = loop_.Now();
-  link->partial_listings.clear();
-  waits_.ForgetAsked([&](uint32_t directory) REQUIRES(mutex_) {
-    const Tree* tree = trees_.Of(directory);
-    return tree != nullptr && tree->options.backend == backend;
-  });
 }
 
 }  // namespace leasefs

@@ -8,6 +8,11 @@ void SecretGate::AddSecretLocked(uint32_t directory, TreeReport& row) const {
   const NodeRecord& record = nodes_[directory];
   ++row.directories;
   row.failed += failures_.contains(directory) ? 1 : 0;
+  for (const auto* failures : {&failures_, &listing_failures_}) {
+    auto failure = failures->find(directory);
+    if (failure == failures->end() || failure->second.error.kind() == ErrorKind::kNotFound) continue;
+    if (row.problem.empty()) row.problem = failure->second.error.message();
+  }
   if (SecretVersionLocked(directory) == 0) return;
   if (BootTimeFromNanoseconds(record.fresh_until_ns) <= loop_.Now()) ++row.stale;
   BootTime end = BootTimeFromNanoseconds(record.lease_end_ns);

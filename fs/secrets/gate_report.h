@@ -38,6 +38,7 @@ struct TreeReport {
   uint64_t leases = 0;               // secrets that are held for as long as their leases last
   BootTime next_lease_end = kNever;  // of these
   WallTime last_change{};            // of a file; 0: none is known
+  std::string problem{};             // why something of it cannot be had; "": nothing that is known
 };
 
 struct GateReport {

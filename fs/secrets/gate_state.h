@@ -91,6 +91,7 @@ struct GateLink {
   uint64_t connections = 0;
   std::optional<protocol::Report> report;  // the last one of this backend
   std::map<std::string, std::vector<protocol::Entry>> partial_listings;
+  std::map<std::string, BootTime> said;  // failures in the log, and when
 };
 
 }  // namespace leasefs

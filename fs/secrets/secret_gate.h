@@ -106,6 +106,8 @@ class SecretGate : public Gate, private GateAnswers {
   // It is gone, but its name is there as something else: the kernel should look it up again. Sends a thread back once.
   bool ReplacedLocked(const Attempt& attempt, uint32_t node) REQUIRES(mutex_);
   void TryLookup(Attempt attempt, NodeId parent, std::string name, Reply<Attributes> done);
+  Step ProbeLocked(Attempt& attempt, uint32_t parent, const std::string& name, Reply<Attributes>& done,
+                   Result<Attributes>& result) REQUIRES(mutex_);
   Step LookupLocked(Attempt& attempt, NodeId parent, const std::string& name, Reply<Attributes>& done,
                     Result<Attributes>& result) REQUIRES(mutex_);
   void TryGetAttributes(Attempt attempt, NodeId id, uint64_t handle, Reply<Attributes> done);
@@ -156,6 +158,7 @@ class SecretGate : public Gate, private GateAnswers {
 
   mutable std::vector<uint32_t> rule_sets_ GUARDED_BY(mutex_);  // by node: RuleSetId + 1 of this generation, 0 unknown
   std::deque<GateOwnershipWalk> walks_ GUARDED_BY(mutex_);      // the first one is under way
+  size_t probes_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace leasefs

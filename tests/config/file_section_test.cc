@@ -138,7 +138,8 @@ TEST(FileSectionTest, S7_S15_WhatHasOneForEachReaderHasNoFormsAndGoesIntoNoFile)
                 {"lease_scope = \"uid\"\n" + File("a", "", "db = \"web/db\""),
                  "c:14:18: file.secrets.db is of a tree with lease_scope: a file is one for all its readers: name a "
                  "secret of a tree without it"}},
-               kStoreAndTree);
+               "[backend.v]\ntype = \"vault\"\naddress = \"https://x\"\nauth = { method = \"token\", token = { file = "
+               "\"/t\" } }\n\n[[tree]]\npath = \"web\"\nsource = \"v:web\"\n\n");
 }
 
 TEST(FileSectionTest, S7_ATemplateIsCheckedWhenTheConfigurationIsLoaded) {

@@ -1,0 +1,113 @@
+// What is told of a file in words: its extended attributes.
+#include <algorithm>
+
+#include "fs/base/strings.h"
+#include "fs/secrets/gate_steps.h"
+#include "fs/secrets/secret_gate.h"
+
+namespace leasefs {
+namespace {
+
+std::string_view ScopeWord(LeaseScope scope) {
+  switch (scope) {
+    case LeaseScope::kShared:
+      return "secret";
+    case LeaseScope::kUid:
+      return "user";
+    case LeaseScope::kProcess:
+      return "process";
+    case LeaseScope::kOpen:
+      return "open";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string SecretGate::StatusTextLocked(uint32_t node) const {
+  if (derived_.Is(node)) return DerivedStatusTextLocked(node);
+  bool directory = nodes_.IsDirectory(node);
+  uint32_t secret = directory ? node : nodes_[node].parent;
+  const NodeRecord& record = nodes_[secret];
+  uint32_t slot = directory ? kNoSlot : versions_.CurrentSlot(node);
+  if (slot != kNoSlot && versions_.TooLarge(slot)) return "too large: the value is over limits.value";
+  const Tree* tree = trees_.Of(node);
+  if (tree != nullptr && record.minted != 0 && tree->options.lease_scope != LeaseScope::kShared) {
+    return StrCat("one lease for each ", ScopeWord(tree->options.lease_scope));
+  }
+  BootTime now = loop_.Now();
+  auto failure = failures_.find(secret);
+  bool failed = failure != failures_.end();
+  if (!failed && directory) {
+    auto listing = listing_failures_.find(secret);
+    if (listing != listing_failures_.end()) return StrCat("failed: ", listing->second.error.message());
+  }
+  if (record.minted != 0 && held_.LeaseEnded(secret, now)) {
+    return StrCat("expired: ", failed ? failure->second.error.message() : "the next open asks for a new lease");
+  }
+  if (SecretVersionLocked(secret) == 0 || (!directory && slot == kNoSlot)) {
+    return failed ? StrCat("failed: ", failure->second.error.message()) : "not read yet";
+  }
+  if (record.minted != 0 && BootTimeFromNanoseconds(record.lease_end_ns) != kNever) {
+    Duration left = BootTimeFromNanoseconds(record.lease_end_ns) - now;
+    return StrCat("leased: ", std::chrono::duration_cast<std::chrono::seconds>(left).count(), " s left");
+  }
+  if (BootTimeFromNanoseconds(record.fresh_until_ns) > now) return "fresh";
+  if (failed) return StrCat("stale: ", failure->second.error.message());
+  return "to be asked again at the next open";
+}
+
+Result<std::string> SecretGate::GetExtendedAttribute(const Request& request, NodeId id, std::string_view name) {
+  Attempt attempt(request);
+  bool hidden = false;
+  {
+    MutexLock lock(mutex_);
+    if (!nodes_.Exists(id.node)) return Error(ErrorKind::kNotFound, "");
+    hidden = HiddenLocked(id.node);
+  }
+  if (hidden) LoadGroups(attempt);
+  MutexLock lock(mutex_);
+  if (ShownOptionsLocked(id.node) == nullptr || !VisibleLocked(attempt, id.node))
+    return Error(ErrorKind::kNoAttribute, "");
+  uint32_t secret = nodes_.IsDirectory(id.node) ? id.node : nodes_[id.node].parent;
+  if (name == "user.leasefs.status") return StatusTextLocked(id.node);
+  if (name == "user.leasefs.version") {
+    return std::to_string(derived_.IsFile(id.node) ? nodes_[id.node].version.load() : SecretVersionLocked(secret));
+  }
+  if (name == "user.leasefs.kind" && !nodes_.IsDirectory(id.node)) {
+    return std::string(derived_.IsFile(id.node) ? "file" : derived_.IsForm(id.node) ? "form" : "key");
+  }
+  if (name == "user.leasefs.expires") {
+    BootTime end = LeaseEndLocked(id.node);
+    if (end == BootTime{}) return std::string("not read yet");
+    if (end == kNever) return std::string("never");
+    Duration left = end - loop_.Now();
+    return StrCat(std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(left).count()), " s");
+  }
+  return Error(ErrorKind::kNoAttribute, "");
+}
+
+std::vector<std::string> SecretGate::ListExtendedAttributes(NodeId id) {
+  MutexLock lock(mutex_);
+  if (!nodes_.Exists(id.node) || ShownOptionsLocked(id.node) == nullptr) return {};
+  std::vector<std::string> names{"user.leasefs.status", "user.leasefs.version", "user.leasefs.expires"};
+  if (!nodes_.IsDirectory(id.node)) names.emplace_back("user.leasefs.kind");
+  return names;
+}
+
+Gate::Counts SecretGate::Count() const {
+  MutexLock lock(mutex_);
+  return {nodes_.count(), versions_.sealed_bytes()};
+}
+
+bool SecretGate::UsesPosixErrors(NodeId id) const {
+  MutexLock lock(mutex_);
+  return UsesPosixErrorsLocked(id.node);
+}
+
+bool SecretGate::UsesPosixErrorsLocked(uint32_t node) const {
+  const ShownOptions* shown = nodes_.Exists(node) ? ShownOptionsLocked(node) : nullptr;
+  return shown != nullptr && shown->errors == ErrnoStyle::kPosix;
+}
+
+}  // namespace leasefs
