@@ -145,12 +145,15 @@ void BackendServer::Impl::OnWant(const std::string& name, uint64_t known_version
 
 void BackendServer::Impl::OnIdle(const std::string& name) {
   auto found = secrets.find(name);
+  bool running = found != secrets.end() && found->second.flight.running;
   if (found != secrets.end()) {
     found->second.wanted = false;
     found->second.told_version = 0;
     ForgetIfUnused(name);
   }
-  backend.Forget(name);  // also of what only a predecessor of this process has read: it may have left a lease
+  // Also of what only a predecessor of this process has read: it may have left a lease. While an answer is under way,
+  // when it is known whether somebody wants it after all.
+  if (!running) backend.Forget(name);
 }
 
 void BackendServer::Impl::ForgetIfUnused(const std::string& name) {
@@ -181,7 +184,9 @@ void BackendServer::Impl::OnRead(const std::string& name, Result<SecretVersion> 
   } else {
     OnReadFailed(name, secret, result.ok() ? fit.error() : result.error());
   }
+  bool wanted = secret.wanted;
   ForgetIfUnused(name);
+  if (!wanted) backend.Forget(name);
 }
 
 void BackendServer::Impl::OnVersion(const std::string& name, Secret& secret, SecretVersion version) {

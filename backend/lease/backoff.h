@@ -21,9 +21,7 @@ class Backoff {
   Backoff() = default;
   // For logins that were refused: five bad ones lock a user out for a quarter of an hour (OpenBao, user lockout), so
   // the wait is at least half of its bound.
-  static Backoff ForRefusedLogins() {
-    return Backoff(std::chrono::seconds(30), std::chrono::minutes(5), true);
-  }
+  static Backoff ForRefusedLogins() { return Backoff(std::chrono::seconds(30), std::chrono::minutes(5), true); }
 
   Duration Next(Random& random, std::optional<Duration> asked_for = std::nullopt);
   void Reset() { failures_ = 0; }

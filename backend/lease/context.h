@@ -7,6 +7,7 @@
 
 #include "backend/backend.h"
 #include "backend/lease/lease.h"
+#include "backend/lease/lease_list.h"
 #include "backend/lease/source.h"
 #include "backend/lease/surviving_records.h"
 #include "fs/base/loop.h"
@@ -19,10 +20,11 @@ struct Context {
   Loop& loop;
   Source& source;
   SurvivingRecords& records;
+  LeaseList* list = nullptr;  // null: none is kept
   Backend::Events events = {};
   std::function<Session*(const std::string& identity)> session_of = {};  // null: there is none
   Counters counters = {};
-  bool stopping = false;             // nothing is minted and nobody logs in any more
+  bool stopping = false;                  // nothing is minted and nobody logs in any more
   std::set<std::string> unrecorded = {};  // names of records that there was no room for: a crash loses them
 
   BootTime Now() const { return loop.Now(); }

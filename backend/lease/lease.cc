@@ -9,7 +9,7 @@
 namespace leasefs::lease {
 namespace {
 
-constexpr uint8_t kLayout = 1;
+constexpr uint8_t kLayout = 2;
 constexpr size_t kMaxId = 16384;     // a lease id, a problem, a question
 constexpr size_t kMaxToken = 65536;  // JWTs of several KiB exist
 constexpr size_t kMaxMany = 1 << 20;
@@ -134,7 +134,7 @@ std::vector<protocol::Field> CopyOf(const std::vector<protocol::Field>& fields) 
   std::vector<protocol::Field> copy;
   copy.reserve(fields.size());
   for (const protocol::Field& field : fields)
-    copy.push_back({field.key, field.too_large, SecretBuffer::CopyOf(field.value.Expose())});
+    copy.push_back({field.key, field.too_large, SecretBuffer::CopyOf(field.value.Expose()), field.json});
   return copy;
 }
 
@@ -152,7 +152,7 @@ SecretBuffer Encode(const SecretRecord& record) {
     PutLease(out, record.current->lease);
     out.U32(static_cast<uint32_t>(record.current->fields.size()));
     for (const protocol::Field& field : record.current->fields)
-      out.String(field.key), out.Bool(field.too_large), out.Secret(field.value);
+      out.String(field.key), out.Bool(field.too_large), out.Bool(field.json), out.Secret(field.value);
   }
   out.U32(static_cast<uint32_t>(record.past.size()));
   for (const Lease& lease : record.past) PutLease(out, lease);
@@ -177,6 +177,7 @@ Result<SecretRecord> DecodeSecret(const SecretBuffer& bytes) {
       protocol::Field field;
       field.key = in.String(kMaxKeyBytes);
       field.too_large = in.Bool();
+      field.json = in.Bool();
       field.value = in.Secret(kHardMaxValueBytes);
       version.fields.push_back(std::move(field));
     }

@@ -17,18 +17,18 @@
 namespace leasefs::lease {
 
 struct Lease {
-  uint64_t sequence = 0;    // of its mint; the number of its version too
-  std::string id;           // "": nothing to renew or revoke. SECURITY: never logged
+  uint64_t sequence = 0;  // of its mint; the number of its version too
+  std::string id;         // "": nothing to renew or revoke. SECURITY: never logged
   std::string identity;
   uint64_t generation = 0;  // the token of the identity that it dies with (S16)
   BootTime minted_at;
-  BootTime granted_at;      // asked for last: `life` counts from here
-  Duration life{};          // zero: it has no end of its own
+  BootTime granted_at;  // asked for last: `life` counts from here
+  Duration life{};      // zero: it has no end of its own
   Duration longest_life{};
-  BootTime ends = kNever;   // that does not depend on the lease
+  BootTime ends = kNever;  // that does not depend on the lease
   bool renewable = false;
-  bool capped = false;      // a renewal gave less than was had before, or was refused
-  bool revoke = false;      // as soon as the server can be reached
+  bool capped = false;  // a renewal gave less than was had before, or was refused
+  bool revoke = false;  // as soon as the server can be reached
   std::string problem;
 
   // The end but for the token's.
@@ -45,14 +45,14 @@ struct MintedVersion {
 
 // All that is kept of a minted secret.
 struct SecretRecord {
-  std::string question;         // QuestionOf its tree: what `current` answers
-  bool in_use = false;          // read since fs let go of it
-  BootTime last_mint{};         // sent; of those that minted or may have
-  BootTime last_asked_mint{};   // the same, but only those that a reader or a failure caused
-  BootTime mint_not_before{};   // back-off
-  uint64_t settled = 0;         // the last mint whose outcome is in here
+  std::string question;        // QuestionOf its tree: what `current` answers
+  bool in_use = false;         // read since fs let go of it
+  BootTime last_mint{};        // sent; of those that minted or may have
+  BootTime last_asked_mint{};  // the same, but only those that a reader or a failure caused
+  BootTime mint_not_before{};  // back-off
+  uint64_t settled = 0;        // the last mint whose outcome is in here
   std::optional<MintedVersion> current;
-  std::vector<Lease> past;      // superseded: left to those who hold it, or to be revoked
+  std::vector<Lease> past;        // superseded: left to those who hold it, or to be revoked
   std::vector<std::string> keys;  // names of the last version
 };
 
@@ -66,12 +66,12 @@ struct HeldToken {
   uint64_t generation = 0;  // rises with each login of its identity
   std::shared_ptr<const SecretBuffer> value;
   BootTime granted_at;
-  Duration life{};          // zero: it never ends
+  Duration life{};  // zero: it never ends
   Duration longest_life{};
   bool renewable = false;
   bool capped = false;
   bool can_hold_leases = true;
-  bool used = false;        // for anything but itself
+  bool used = false;               // for anything but itself
   bool retired = false;            // a later one is current
   BootTime replace_from = kNever;  // retired: leases of it are replaced from then on
   BootTime shortened = kNever;     // the server said that it ends earlier than was granted

@@ -57,6 +57,12 @@ BootTime LeasedSecret::EndOf(const Lease& lease) const {
   return session == nullptr ? BootTime{} : std::min(end, session->EndOf(lease.generation));
 }
 
+BootTime LeasedSecret::LastEndOf(const Lease& lease) const {
+  if (lease.id.empty()) return lease.OwnEnd();
+  const Session* session = context_.session_of(lease.identity);
+  return session == nullptr ? BootTime{} : std::min(lease.OwnEnd(), session->LastEndOf(lease.generation));
+}
+
 bool LeasedSecret::Usable() const {
   if (!record_.current) return false;
   BootTime now = context_.Now();
@@ -71,7 +77,7 @@ protocol::Freshness LeasedSecret::FreshnessNow() const {
   const MintedVersion& version = *record_.current;
   BootTime end = EndOf(version.lease);
   if (version.computed()) {
-    BootTime fresh = std::max(Later(version.lease.granted_at, origin_.tree->ttl), AskedMintAllowedAt());
+    BootTime fresh = Later(version.lease.granted_at, std::max(origin_.tree->ttl, origin_.tree->mint_interval));
     return {std::min(fresh, end), std::min(Later(fresh, origin_.tree->max_stale), end), end};
   }
   BootTime fresh = end == kNever ? kNever : end - min_ttl();
@@ -129,6 +135,7 @@ void LeasedSecret::Settle() {
     protocol::Freshness now = FreshnessNow();
     if (!Same(now, told_)) {
       told_ = now;
+      List();
       if (context_.events.on_extended) context_.events.on_extended(name_, record_.current->lease.sequence, now);
     }
   }
@@ -233,6 +240,22 @@ void LeasedSecret::Abandon() {
 
 void LeasedSecret::Save() {
   context_.Record("secret/" + name_, Encode(record_));
+  List();
+}
+
+void LeasedSecret::List() {
+  if (context_.list == nullptr) return;
+  std::vector<ListedLease> leases;
+  auto add = [&](const Lease& lease) {
+    BootTime end = EndOf(lease);
+    BootTime now = context_.Now();
+    if (lease.id.empty() || end <= now) return;
+    leases.push_back(
+        {lease.identity, lease.id, end == kNever ? WallTime::max() : context_.loop.WallNow() + (end - now)});
+  };
+  if (record_.current) add(record_.current->lease);
+  for (const Lease& lease : record_.past) add(lease);
+  context_.list->Set(name_, std::move(leases));
 }
 
 bool LeasedSecret::Disposable() const {

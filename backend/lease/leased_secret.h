@@ -58,7 +58,8 @@ class LeasedSecret {
 
  private:
   BootTime EndOf(const Lease& lease) const;
-  bool Usable() const;  // a reader may have the current version
+  BootTime LastEndOf(const Lease& lease) const;  // should its token be renewed as often as it can
+  bool Usable() const;                           // a reader may have the current version
   protocol::Freshness FreshnessNow() const;
   SecretVersion CurrentVersion() const;
   void ServeOrMint();
@@ -69,19 +70,22 @@ class LeasedSecret {
   void Withdraw(Error reason);  // the current version is gone from the server
   void Supersede();             // the current version is left to those who hold it
   void Save();
+  void List();
   bool RevokesOnForget() const;
   Duration min_ttl() const { return origin_.tree->min_ttl; }
 
   // leased_secret_mint.cc
-  enum class Why : uint8_t { kAsked, kScheduled };
+  enum class Why : uint8_t { kAsked, kScheduled, kAtItsEnd };
   void MintForReaders();
   void Mint(Why why);
   void Send(const Session::Key& key, Reply<Grant> reply);
+  bool WouldEndTooSoon(const Session::Key& key) const;
   void OnMinted(const std::string& question, Answer<Grant> answer);
   void OnGranted(const std::string& question, Grant grant);
   void Adopt(Lease lease, std::vector<protocol::Field> fields);
   void LeaveToItsEnd(Lease lease);
   std::optional<Failure> UnfitForUse(const Lease& lease) const;
+  Failure EndsTooSoon(BootTime end) const;
   void MintFailed(const Failure& failure);
   BootTime AskedMintAllowedAt() const;
 
@@ -115,6 +119,7 @@ class LeasedSecret {
 
   bool minting_ = false;
   Why minting_why_ = Why::kAsked;
+  bool mint_called_off_ = false;
   uint64_t mint_sequence_ = 0;  // of what is under way; 0: not sent yet
   BootTime mint_sent_at_{};
   Session::Key mint_key_;

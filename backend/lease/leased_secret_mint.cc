@@ -66,6 +66,11 @@ void LeasedSecret::Send(const Session::Key& key, Reply<Grant> reply) {
     return reply(Failure{Error(ErrorKind::kDenied, "the login's tokens cannot hold leases: give it another token type"),
                          Cause::kRefused});
   }
+  if (minting_why_ == Why::kScheduled && !record_.current) {
+    mint_called_off_ = true;  // it ended while there was no token: now only a reader may cause a mint
+    return reply(Failure{Error(ErrorKind::kUnreachable, "it ended while it was being replaced"), Cause::kOutage});
+  }
+  if (WouldEndTooSoon(key)) return reply(EndsTooSoon(origin_.session->EndOf(key.generation)));
   mint_sequence_ = ++context_.counters.sequence;
   mint_sent_at_ = context_.Now();
   mint_key_ = key;
@@ -80,6 +85,15 @@ void LeasedSecret::Send(const Session::Key& key, Reply<Grant> reply) {
                       });
 }
 
+// S16, S19: a lease of this token would be no better than the one that is held, or of no use.
+bool LeasedSecret::WouldEndTooSoon(const Session::Key& key) const {
+  if (record_.current && record_.current->lease.id.empty()) return false;  // no lease, so no matter
+  BootTime end = origin_.session->EndOf(key.generation);
+  if (end != kNever && end - context_.Now() < min_ttl()) return true;
+  return minting_why_ == Why::kScheduled && record_.current &&
+         origin_.session->LastEndOf(key.generation) <= LastEndOf(record_.current->lease);
+}
+
 void LeasedSecret::OnMinted(const std::string& question, Answer<Grant> answer) {
   minting_ = false;
   auto* failure = std::get_if<Failure>(&answer);
@@ -92,10 +106,13 @@ void LeasedSecret::OnMinted(const std::string& question, Answer<Grant> answer) {
   if (sent) record_.settled = mint_sequence_;
   if (failure == nullptr) {
     OnGranted(question, std::move(std::get<Grant>(answer)));
+  } else if (std::exchange(mint_called_off_, false)) {
+    Save();
+    ServeOrMint();
   } else {
     MintFailed(*failure);
   }
-  if (sent && !minting_) {
+  if (sent && !minting_) {  // the next one's intent has taken its place
     context_.RecordCounters();
     context_.Forget("mint/" + name_);
   }
@@ -133,7 +150,7 @@ void LeasedSecret::Adopt(Lease lease, std::vector<protocol::Field> fields) {
     LeaveToItsEnd(std::move(lease));
     return MintFailed(*unfit);
   }
-  if (record_.current && !record_.current->computed() && EndOf(lease) <= EndOf(record_.current->lease)) {
+  if (record_.current && !record_.current->computed() && LastEndOf(lease) <= LastEndOf(record_.current->lease)) {
     no_overlap_ = lease.id.empty();
     LeaveToItsEnd(std::move(lease));
     record_.mint_not_before = context_.Now() + mint_backoff_.Next(context_.loop.random());
@@ -165,11 +182,18 @@ std::optional<Failure> LeasedSecret::UnfitForUse(const Lease& lease) const {
   BootTime end = EndOf(lease);
   BootTime now = context_.Now();
   if (end > now && (end == kNever || end - now >= min_ttl())) return std::nullopt;
-  std::string why = end <= now ? std::string("it had ended when it came")
-                               : StrCat("the server gives it for ", duration_cast<seconds>(end - now).count(),
+  Failure unfit = EndsTooSoon(end);
+  unfit.cause = Cause::kRefused;
+  return unfit;
+}
+
+Failure LeasedSecret::EndsTooSoon(BootTime end) const {
+  Duration left = std::max(end - context_.Now(), Duration::zero());
+  return {
+      Error(ErrorKind::kExpired, StrCat("it would end in ", duration_cast<seconds>(left).count(),
                                         " s, and min_ttl of its tree is ", duration_cast<seconds>(min_ttl()).count(),
-                                        " s: lower min_ttl, or have the role or the login last longer");
-  return Failure{Error(ErrorKind::kExpired, std::move(why)), Cause::kRefused};
+                                        " s: lower min_ttl, or have the role and the login last longer")),
+      Cause::kOutage};
 }
 
 // The version that is held stays until its end, whatever the server says (S14).

@@ -71,7 +71,9 @@ void LeasedSecret::OnTimer() {
   BootTime now = context_.Now();
   bool at_its_end = held && !record_.current && no_overlap_ && record_.in_use && !minting_ && !context_.stopping &&
                     now >= record_.mint_not_before;
-  if (at_its_end || now >= ReplacementDueAt()) {
+  if (at_its_end) {
+    Mint(Why::kAtItsEnd);
+  } else if (now >= ReplacementDueAt()) {
     Mint(Why::kScheduled);
   } else if (now >= RenewalDueAt()) {
     Renew();

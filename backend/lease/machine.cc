@@ -17,8 +17,12 @@ Error NoSuchTree() {
 
 }  // namespace
 
-LeaseMachine::Impl::Impl(Loop& loop, Source& source, SurvivingRecords& records)
-    : context{.loop = loop, .source = source, .records = records}, static_places(context) {
+LeaseMachine::Impl::Impl(Loop& loop, Source& source, SurvivingRecords& records, LeaseList* list)
+    : context{.loop = loop, .source = source, .records = records, .list = list},
+      static_places(context),
+      leftovers(
+          context, [this](const std::string& identity) -> Session& { return SessionOf(identity); },
+          [this](std::string problem) { problems.push_back(std::move(problem)); }) {
   context.session_of = [this](const std::string& identity) {
     auto found = sessions.find(identity);
     return found == sessions.end() ? nullptr : found->second.get();
@@ -122,13 +126,13 @@ void LeaseMachine::Impl::ListStatic(const Where& where, ListReply done) {
                               reply(std::move(answer));
                             });
       }),
-                    [this, done = std::move(done), ttl = where.tree->ttl](Answer<Entries> answer) {
+                    lifetime.Guard([this, done = std::move(done), ttl = where.tree->ttl](Answer<Entries> answer) {
                       if (auto* failure = std::get_if<Failure>(&answer)) return done(failure->error);
                       Listing listing;
                       listing.entries = std::move(std::get<Entries>(answer));
                       listing.fresh_until = context.loop.Now() + ttl;
                       done(std::move(listing));
-                    });
+                    }));
 }
 
 LeasedSecret& LeaseMachine::Impl::MintedAt(const std::string& secret, const Where& where) {
@@ -209,8 +213,9 @@ void LeaseMachine::Impl::SweepSoon() {
   }));
 }
 
-LeaseMachine::LeaseMachine(Loop& loop, Source& source, SurvivingRecords& records, MachineOptions options)
-    : impl_(std::make_unique<Impl>(loop, source, records)) {
+LeaseMachine::LeaseMachine(Loop& loop, Source& source, SurvivingRecords& records, MachineOptions options,
+                           LeaseList* list)
+    : impl_(std::make_unique<Impl>(loop, source, records, list)) {
   impl_->SetOptions(std::move(options));
 }
 

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "backend/lease/lease_list.h"
 #include "backend/lease/source.h"
 #include "backend/lease/surviving_records.h"
 #include "backend/lease/tree.h"
@@ -42,11 +43,11 @@ struct IdentityReport {
   uint64_t logins = 0;
 };
 struct LeaseReport {
-  std::string secret;       // the protocol's path
+  std::string secret;  // the protocol's path
   BootTime minted_at{};
   BootTime ends = kNever;
   bool renewable = false;
-  bool current = true;       // else superseded, and left to those who hold it
+  bool current = true;  // else superseded, and left to those who hold it
   std::string problem = {};
 };
 struct MachineReport {
@@ -58,7 +59,9 @@ struct MachineReport {
 
 class LeaseMachine : public Backend {
  public:
-  LeaseMachine(Loop& loop, Source& source, SurvivingRecords& records, MachineOptions options);
+  // `list`: null when none is to be kept; outlives this.
+  LeaseMachine(Loop& loop, Source& source, SurvivingRecords& records, MachineOptions options,
+               LeaseList* list = nullptr);
   ~LeaseMachine() override;
   LeaseMachine(const LeaseMachine&) = delete;
   LeaseMachine& operator=(const LeaseMachine&) = delete;

@@ -13,6 +13,7 @@
 
 #include "backend/lease/context.h"
 #include "backend/lease/leased_secret.h"
+#include "backend/lease/leftovers.h"
 #include "backend/lease/lifetime.h"
 #include "backend/lease/machine.h"
 #include "backend/lease/session.h"
@@ -30,11 +31,11 @@ struct LeaseMachine::Impl {
   // A place of a tree, when something is known of it. By the path that fs has for it, without an instance's id.
   struct Known {
     std::optional<Place> place;
-    BootTime not_before{};             // it failed a moment ago, or the server asked for time
+    BootTime not_before{};  // it failed a moment ago, or the server asked for time
     std::optional<Error> failure;
   };
 
-  Impl(Loop& loop, Source& source, SurvivingRecords& records);
+  Impl(Loop& loop, Source& source, SurvivingRecords& records, LeaseList* list);
 
   // machine.cc
   std::optional<Where> Resolve(const std::string& path) const;
@@ -71,6 +72,7 @@ struct LeaseMachine::Impl {
   bool loaded = false;
   std::map<std::string, std::unique_ptr<Session>> sessions;
   StaticPlaces static_places;
+  Leftovers leftovers;
   std::map<std::string, Known> known;
   std::map<std::string, std::unique_ptr<LeasedSecret>> minted;  // by secret, with an instance's id
   std::vector<std::string> problems;

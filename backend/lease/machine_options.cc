@@ -74,6 +74,7 @@ void LeaseMachine::Impl::Load() {
   for (const std::string& name : secrets) LoadSecret(name);
   for (const std::string& name : intents) LoadIntent(name);
   if (!intents.empty()) context.RecordCounters();
+  leftovers.Begin();
 }
 
 void LeaseMachine::Impl::LoadSecret(const std::string& name) {

@@ -52,6 +52,7 @@ MachineReport LeaseMachine::Impl::Report() const {
   report.revocations = context.counters.revocations;
   report.orphans = context.counters.orphans;
   for (const std::string& problem : problems) report.problems.push_back(problem);
+  if (context.list != nullptr && !context.list->problem().empty()) report.problems.push_back(context.list->problem());
   if (!context.unrecorded.empty()) {
     report.problems.push_back(StrCat("there is no room to remember ", context.unrecorded.size(),
                                      " things: a crash would lose them, and cost logins and mints"));

@@ -58,6 +58,12 @@ BootTime Session::EndOf(uint64_t generation) const {
   return token == nullptr ? BootTime{} : token->End();
 }
 
+BootTime Session::LastEndOf(uint64_t generation) const {
+  const HeldToken* token = Find(generation);
+  if (token == nullptr) return {};
+  return CanRenew(*token) ? kNever : token->End();
+}
+
 BootTime Session::ReplaceFrom(uint64_t generation) const {
   const HeldToken* token = Find(generation);
   return token == nullptr ? kNever : token->replace_from;

@@ -52,13 +52,14 @@ class Session {
 
   Key KeyOf(uint64_t generation) const;
   bool WasDead(uint64_t generation) const { return dead_generation_ == generation; }  // within `changed`
-  BootTime EndOf(uint64_t generation) const;       // the epoch: it is not there (any more)
+  BootTime EndOf(uint64_t generation) const;        // the epoch: it is not there (any more)
+  BootTime LastEndOf(uint64_t generation) const;    // the same, however often it is renewed; kNever: not known
   BootTime ReplaceFrom(uint64_t generation) const;  // kNever: no need
 
   // The least time that leases under the current token should have left (S19).
   void SetReserve(Duration reserve);
   void CredentialChanged();
-  void TryAtOnce();  // the operator did something: a refusal of before does not count
+  void TryAtOnce();               // the operator did something: a refusal of before does not count
   void SetRetired(bool retired);  // the identity is not in the settings any more: its tokens run out
   // Every token, once; waits for the answers.
   void RevokeAll(std::function<void(std::vector<std::string> problems)> done);
@@ -181,7 +182,11 @@ void Session::Send(const Key& key, Need need, Question<T> question, Reply<T> don
     };
     Judge(key, need, kept, [this, key, need, done, ask, refused = *failure](Verdict verdict, const Failure& why) {
       if (verdict == Verdict::kDenied) return done(Denied(refused));
-      if (verdict == Verdict::kFailed) return done(why);
+      if (verdict == Verdict::kFailed) {
+        Failure failed = why;
+        failed.in_doubt = false;  // the question itself was refused
+        return done(std::move(failed));
+      }
       if (verdict == Verdict::kAskAgain) return ask(key);
       Acquire(need, ask);
     });

@@ -147,6 +147,7 @@ void Session::RenewalFailed(uint64_t generation, const Failure& failure) {
 void Session::ApplyRenewal(HeldToken& token, const Renewal& renewal) {
   problem_.clear();
   renewal_outages_.Reset();
+  credential_changed_ = false;
   if (renewal.life <= Duration::zero()) return Cap(token.generation);
   token.capped = IsCapped(renewal.life, token.longest_life);
   token.longest_life = std::max(token.longest_life, renewal.life);

@@ -44,8 +44,8 @@ using Reply = std::function<void(Answer<T>)>;
 // A login's result.
 struct Token {
   SecretBuffer value;
-  BootTime granted_at;          // when the request was sent: its life counts from here at the earliest
-  Duration life{};              // from granted_at; zero: it never ends
+  BootTime granted_at;  // when the request was sent: its life counts from here at the earliest
+  Duration life{};      // from granted_at; zero: it never ends
   bool renewable = false;
   bool can_hold_leases = true;  // false: it is good for static values only
   uint32_t uses = 0;            // a number of uses that it is limited to; 0: none
@@ -70,12 +70,12 @@ struct Place {
 // What was read or minted.
 struct Grant {
   std::vector<protocol::Field> fields;
-  uint64_t number = 0;      // the source's own version number; 0: it has none
-  BootTime asked_at;        // when the request that was answered was sent
-  std::string lease_id;     // "": no lease. SECURITY: never logged; whoever knows it may renew the lease
-  Duration life{};          // of the lease, from asked_at; zero: without a lease nothing ends by itself
+  uint64_t number = 0;   // the source's own version number; 0: it has none
+  BootTime asked_at;     // when the request that was answered was sent
+  std::string lease_id;  // "": no lease. SECURITY: never logged; whoever knows it may renew the lease
+  Duration life{};       // of the lease, from asked_at; zero: without a lease nothing ends by itself
   bool renewable = false;
-  BootTime ends = kNever;   // an end that does not depend on the lease: certificate, code, deletion_time
+  BootTime ends = kNever;  // an end that does not depend on the lease: certificate, code, deletion_time
   // kStatic: when the source itself says that it changes next (a static role's rotation). Read again then, not before.
   std::optional<Duration> changes_in;  // from asked_at
 };

@@ -25,7 +25,7 @@ Digest DigestOf(const SecretBuffer& key, std::vector<protocol::Field>& fields) {
   std::sort(sorted.begin(), sorted.end(), [](auto* a, auto* b) { return a->key < b->key; });
   Writer out;
   for (const protocol::Field* field : sorted)
-    out.String(field->key), out.Bool(field->too_large), out.Secret(field->value);
+    out.String(field->key), out.Bool(field->too_large), out.Bool(field->json), out.Secret(field->value);
   SecretBuffer bytes = std::move(out).Take();
   return HmacSha256(key, bytes.Expose());
 }
@@ -83,19 +83,19 @@ SecretVersion StaticPlaces::Take(const std::string& place, const Tree& tree, Gra
   return version;
 }
 
-// S17, or what the source knows better.
+// S17, or what the source knows better. From when it was asked: the answer may have come after a suspend.
 BootTime StaticPlaces::FreshUntil(Known& known, bool changed, const Tree& tree, const Grant& grant) {
-  BootTime now = context_.Now();
   Random& random = context_.loop.random();
   if (grant.changes_in) {  // the old value is of no use after that: until the new one is there it is asked for often
-    bool overdue = !changed && now >= known.changes_at && now - known.changes_at < kMostOverdue;
-    if (overdue) return now + kOverdueInterval;
-    known.changes_at = Later(grant.asked_at, *grant.changes_in);
-    return std::max(known.changes_at, now + kOverdueInterval);
+    BootTime asked = grant.asked_at;
+    bool overdue = !changed && asked >= known.changes_at && asked - known.changes_at < kMostOverdue;
+    if (overdue) return Later(asked, kOverdueInterval);
+    known.changes_at = Later(asked, *grant.changes_in);
+    return std::max(known.changes_at, Later(asked, kOverdueInterval));
   }
   known.changes_at = kNever;
   Duration tenth = tree.ttl / 10;
-  return Later(now, tree.ttl - tenth + RandomUpTo(random, 2 * tenth));
+  return Later(grant.asked_at, tree.ttl - tenth + RandomUpTo(random, 2 * tenth));
 }
 
 }  // namespace leasefs::lease

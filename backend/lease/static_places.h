@@ -22,7 +22,7 @@ class StaticPlaces {
  private:
   struct Known {
     Digest digest{};
-    uint64_t number = 0;  // 0: nothing is known
+    uint64_t number = 0;           // 0: nothing is known
     BootTime changes_at = kNever;  // as the source said
   };
 

@@ -18,20 +18,20 @@ enum class Engine : uint8_t { kDetect, kKv1, kKv2, kStatic, kDynamic };
 enum class Scope : uint8_t { kShared, kUid, kProcess, kOpen };
 
 struct Tree {
-  std::string name;                     // its path on the mount
-  std::string source;                   // "database/creds/app", "secret/web": the server's path, no "data/" in it
-  std::string identity;                 // "" is the backend's own
+  std::string name;      // its path on the mount
+  std::string source;    // "database/creds/app", "secret/web": the server's path, no "data/" in it
+  std::string identity;  // "" is the backend's own
   Engine engine = Engine::kDetect;
-  uint64_t version = 0;                 // KV v2: pinned to it; 0: the current one
-  std::string method;                   // "GET", "POST"; "": what the engine needs
+  uint64_t version = 0;                       // KV v2: pinned to it; 0: the current one
+  std::string method;                         // "GET", "POST"; "": what the engine needs
   std::map<std::string, std::string> params;  // values are JSON text
-  std::vector<std::string> keys;        // names before the first mint, when the engine is not known to tell them
-  Duration ttl{};                       // S17
-  Duration max_stale{};                 // S17
-  Duration min_ttl{};                   // S19; 0: none
-  Duration mint_interval{};             // S15
-  Duration idle{};                      // S15; 0: leases are not revoked when nobody opens the file
-  Scope scope = Scope::kShared;         // other than kShared: "NAME/ID" is the instance ID, revoked at its Idle
+  std::vector<std::string> keys;              // names before the first mint, when the engine is not known to tell them
+  Duration ttl{};                             // S17
+  Duration max_stale{};                       // S17
+  Duration min_ttl{};                         // S19; 0: none
+  Duration mint_interval{};                   // S15
+  Duration idle{};                            // S15; 0: leases are not revoked when nobody opens the file
+  Scope scope = Scope::kShared;               // other than kShared: "NAME/ID" is the instance ID, revoked at its Idle
 
   bool operator==(const Tree&) const = default;
 };

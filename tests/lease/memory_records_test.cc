@@ -82,8 +82,7 @@ TEST(MemoryRecordsTest, RoomIsUsedAgainAndARecordThatDoesNotFitChangesNothing) {
   SharedMemory memory(kBytes);
   SimRandom random(1);
   auto records = MemoryRecords::Attach(memory.span(), Key(), random);
-  for (int i = 0; i < 2000; ++i)
-    ASSERT_TRUE(records->Put(StrCat("r", i % 10), SecretBuffer(20'000)).ok()) << i;
+  for (int i = 0; i < 2000; ++i) ASSERT_TRUE(records->Put(StrCat("r", i % 10), SecretBuffer(20'000)).ok()) << i;
   EXPECT_EQ(records->Put("large", SecretBuffer(kBytes)).error().kind(), ErrorKind::kNoMemory);
   Status full = Ok();
   int count = 0;

@@ -1,0 +1,52 @@
+#include "backend/lease/leftovers.h"
+
+#include <utility>
+
+#include "fs/base/strings.h"
+
+namespace leasefs::lease {
+
+Leftovers::Leftovers(Context& context, std::function<Session&(const std::string& identity)> session_of,
+                     std::function<void(std::string problem)> report)
+    : context_(context), session_of_(std::move(session_of)), report_(std::move(report)) {}
+
+void Leftovers::Begin() {
+  if (context_.list != nullptr) Next();
+}
+
+void Leftovers::Next() {
+  if (context_.stopping) return;
+  for (const ListedLease& lease : context_.list->Left()) {
+    if (lease.ends <= context_.loop.WallNow()) {
+      context_.list->Drop(lease.id);
+      continue;
+    }
+    return session_of_(lease.identity)
+        .Ask<Done>({}, lifetime_.Guard([this, lease](const Session::Key& key, Reply<Done> reply) {
+          context_.source.Revoke(
+              lease.identity, lease.id, *key.value,
+              [reply = std::move(reply), value = key.value](Answer<Done> answer) { reply(std::move(answer)); });
+        }),
+                   lifetime_.Guard([this, id = lease.id](const Answer<Done>& answer) { OnRevoked(id, answer); }));
+  }
+}
+
+void Leftovers::OnRevoked(const std::string& id, const Answer<Done>& answer) {
+  auto* failure = std::get_if<Failure>(&answer);
+  bool denied = failure != nullptr && failure->cause == Cause::kRefused && failure->error.kind() == ErrorKind::kDenied;
+  if (failure != nullptr && failure->cause != Cause::kGone && !denied) {
+    auto again = lifetime_.Guard([this] { Next(); });
+    context_.loop.After(backoff_.Next(context_.loop.random(), failure->retry_after), std::move(again));
+    return;
+  }
+  if (failure == nullptr) ++context_.counters.revocations;
+  if (denied && !std::exchange(told_, true)) {
+    report_(StrCat("leases of before the machine was restarted may not be revoked, and run out: ",
+                   failure->error.message()));
+  }
+  backoff_.Reset();
+  context_.list->Drop(id);
+  Next();
+}
+
+}  // namespace leasefs::lease
