@@ -1,0 +1,34 @@
+// Many simulated hours. LEASEFS_SIM_SEEDS (default 10000) and LEASEFS_SIM_FIRST choose the seeds; a failing one is a
+// bug report: LEASEFS_SIM_FIRST=<seed> LEASEFS_SIM_SEEDS=1 runs it again.
+#include "tests/lease/lease_sim.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+namespace leasefs::lease {
+namespace {
+
+uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? otherwise : std::strtoull(value, nullptr, 10);
+}
+
+TEST(LeaseSimTest, S14_S15_S16_S17_S18_S19_HoldInEverySeed) {
+  uint64_t first = FromEnvironment("LEASEFS_SIM_FIRST", 1);
+  uint64_t seeds = FromEnvironment("LEASEFS_SIM_SEEDS", 10000);
+  LeaseSimFigures total;
+  for (uint64_t seed = first; seed < first + seeds; ++seed) {
+    auto violation = RunLeaseSim(seed, &total);
+    ASSERT_FALSE(violation) << *violation;
+  }
+  std::printf(
+      "%lu seeds: %lu opens, %lu served, %lu faults, %lu kills; %lu questions, %lu mints, %lu logins, %lu renewals\n",
+      seeds, total.opens, total.served, total.faults, total.kills, total.questions, total.mints, total.logins,
+      total.renewals);
+  EXPECT_GT(total.served, total.opens / 2);
+  EXPECT_GE(total.faults, seeds * 5);
+}
+
+}  // namespace
+}  // namespace leasefs::lease

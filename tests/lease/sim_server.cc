@@ -1,0 +1,209 @@
+#include "tests/lease/sim_server.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "tests/lease/scripted_source.h"
+
+namespace leasefs::lease {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// The server counts whole seconds.
+Duration WholeSeconds(Duration time) {
+  return std::chrono::floor<seconds>(std::max(time, Duration::zero()));
+}
+
+}  // namespace
+
+void SimServer::MachineKilled() {
+  ++life_;
+  for (const auto& [secret, under_way] : mint_under_way_) orphans += under_way ? 1 : 0;
+  orphans += scoped_mints_under_way_;
+  scoped_mints_under_way_ = 0;
+  for (auto& [secret, under_way] : mint_under_way_) {
+    if (under_way && asked_under_way_[secret]) last_asked_mint_[secret] = mint_sent_at_[secret];
+    under_way = false;
+  }
+  login_under_way_.clear();
+}
+
+void SimServer::CredentialChanged(const std::string& identity) {
+  credential_changed_at = world_.loop.Now();
+  if (changed_) changed_(identity);
+}
+
+// No loop without a wait: sixteen times in ten seconds is more than any back-off of half a second and up gives.
+void SimServer::JudgeHurry(const std::string& what) {
+  std::deque<BootTime>& times = asked_[what];
+  BootTime now = world_.loop.Now();
+  while (!times.empty() && now - times.front() > seconds(10)) times.pop_front();
+  times.push_back(now);
+  if (times.size() > 16) world_.Violate(StrCat("a busy loop: ", what));
+}
+
+const SimToken* SimServer::NewestToken(const std::string& identity) const {
+  const SimToken* newest = nullptr;
+  for (const auto& [id, token] : world_.tokens) {
+    if (token.identity != identity || token.told.granted == BootTime{}) continue;
+    if (newest == nullptr || token.order > newest->order) newest = &token;
+  }
+  return newest;
+}
+
+bool SimServer::IsLate(const Told& told, Duration least) const {
+  if (told.end == kNever) return false;
+  Duration life = told.end - told.granted;
+  Duration wait = life / 100 * 85;
+  if (least > Duration::zero()) wait = std::min(wait, std::max(life - least, Duration::zero()) / 100 * 90);
+  return world_.loop.Now() >= told.granted + wait - milliseconds(1);
+}
+
+void SimServer::JudgeLogin(const std::string& identity) {
+  if (login_under_way_[identity]) world_.Violate("two logins of one identity at once");
+  login_under_way_[identity] = true;
+  if (stopping) world_.Violate("a login after the stop");
+  const SimToken* token = NewestToken(identity);
+  BootTime now = world_.loop.Now();
+  if (token == nullptr || token->told.gone || token->told.end <= now) return;
+  if (now - unverifiable_at_ < seconds(10)) return;
+  if (token->told.end - now < reserve[identity]) return;
+  bool renewable = token->told.renewable && !token->told.capped;
+  if (!renewable && (IsLate(token->told, reserve[identity]) || credential_changed_at > token->told.granted)) return;
+  world_.Violate(
+      StrCat("a login without a cause: there is a token for ", (token->told.end - now).count() / 1'000'000'000, " s"));
+}
+
+// S14, S16: the last version of it is in use, and cannot be renewed any more or loses its token.
+bool SimServer::MayBeReplaced(const std::string& secret) const {
+  auto newest = newest_.find(secret);
+  if (newest == newest_.end() || in_use.count(secret) == 0) return false;
+  const SimLease& lease = world_.leases.at(newest->second);
+  auto ttl = min_ttl.find(secret);
+  Duration least = ttl == min_ttl.end() ? Duration::zero() : ttl->second;
+  if (lease.told.gone || lease.computed) return false;
+  bool renewable = lease.told.renewable && !lease.told.capped;
+  if (!renewable && IsLate(lease.told, least)) {
+    return world_.loop.Now() < lease.told.end + (lease.token.empty() ? seconds(1) : seconds(0));
+  }
+  if (lease.token.empty()) return false;
+  const SimToken& token = world_.tokens.at(lease.token);
+  const SimToken* current = NewestToken(token.identity);
+  auto reserved = reserve.find(token.identity);
+  return current != nullptr && current->order != token.order && world_.loop.Now() < token.told.end &&
+         IsLate(token.told, reserved == reserve.end() ? Duration::zero() : reserved->second);
+}
+
+// S15.
+void SimServer::JudgeMint(const std::string& secret) {
+  if (mint_under_way_[secret]) world_.Violate(StrCat("two mints of ", secret, " at once"));
+  mint_under_way_[secret] = true;
+  mint_sent_at_[secret] = world_.loop.Now();
+  if (stopping) world_.Violate("a mint after the stop");
+  if (world_.loop.Now() < asked_again_until_[secret]) return;  // with another token
+  asked_under_way_[secret] = !MayBeReplaced(secret);
+  if (!asked_under_way_[secret]) return;
+  if (waiting.count(secret) == 0) world_.Violate(StrCat("a mint of ", secret, " without a cause"));
+  auto last = last_asked_mint_.find(secret);
+  if (last != last_asked_mint_.end() && world_.loop.Now() - last->second < mint_interval[secret])
+    world_.Violate(StrCat("mints of ", secret, " within mint_interval"));
+}
+
+void SimServer::Login(const std::string& identity, Reply<Token> done) {
+  ++logins;
+  JudgeLogin(identity);
+  BootTime asked_at = world_.loop.Now();
+  auto serve = [this, identity, asked_at]() -> Answer<Token> {
+    BootTime now = world_.loop.Now();
+    if (world_.login_refused) {
+      world_.last_refused_login = now;
+      return Refused(ErrorKind::kLoginRefused);
+    }
+    std::string id = StrCat("token-", ++tokens_made_);
+    Duration life = world_.token_life[identity];
+    Duration max = world_.token_max[identity];
+    SimToken& token = world_.tokens[id];
+    token.identity = identity;
+    token.ends = life == Duration::zero() ? kNever : now + life;
+    token.max_end = max == Duration::zero() ? kNever : now + max;
+    token.renewable = life != Duration::zero() && max != life;
+    token.order = tokens_made_;
+    return Token{SecretBuffer::CopyOf(id), asked_at, life, token.renewable};
+  };
+  auto told = [this, identity](const Answer<Token>& answer) {
+    login_under_way_[identity] = false;
+    if (auto* token = std::get_if<Token>(&answer))
+      world_.tokens[std::string(token->value.ExposeText())].told.Grant(token->granted_at, token->life,
+                                                                       token->renewable);
+  };
+  Handle<Token>(StrCat("login ", identity), std::move(done), std::move(serve), std::move(told));
+}
+
+void SimServer::RenewToken(const std::string& /*identity*/, const SecretBuffer& value, Reply<Renewal> done) {
+  std::string id(value.ExposeText());
+  BootTime asked_at = world_.loop.Now();
+  auto serve = [this, id, asked_at]() -> Answer<Renewal> {
+    SimToken& token = world_.tokens.at(id);
+    if (!world_.TokenAlive(id) || world_.renew_self_denied || !token.renewable) return Gone();
+    BootTime now = world_.loop.Now();
+    Duration left = token.max_end == kNever ? world_.token_life[token.identity]
+                                            : std::min(world_.token_life[token.identity], token.max_end - now);
+    left = WholeSeconds(left);
+    if (left <= Duration::zero()) return Gone();
+    token.ends = std::max(token.ends, now + left);
+    return Renewal{asked_at, left};
+  };
+  auto told = [this, id](const Answer<Renewal>& answer) {
+    Told& told_of_it = world_.tokens.at(id).told;
+    if (auto* renewal = std::get_if<Renewal>(&answer)) {
+      told_of_it.Grant(renewal->asked_at, renewal->life, true);
+    } else if (std::get<Failure>(answer).cause != Cause::kOutage || credential_changed_at > told_of_it.granted) {
+      told_of_it.capped = true;
+    }
+  };
+  Handle<Renewal>(StrCat("renew ", id), std::move(done), std::move(serve), std::move(told));
+}
+
+void SimServer::CheckToken(const std::string& /*identity*/, const SecretBuffer& value, Reply<TokenState> done) {
+  std::string id(value.ExposeText());
+  auto serve = [this, id]() -> Answer<TokenState> {
+    if (world_.lookup_denied) return Forbidden();
+    if (!world_.TokenAlive(id)) return Gone();
+    const SimToken& token = world_.tokens.at(id);
+    if (token.ends == kNever) return TokenState{Duration::zero(), false};
+    return TokenState{std::max<Duration>(WholeSeconds(token.ends - world_.loop.Now()), seconds(1)), token.renewable};
+  };
+  auto told = [this, id](const Answer<TokenState>& answer) {
+    Told& told_of_it = world_.tokens.at(id).told;
+    if (auto* state = std::get_if<TokenState>(&answer)) {
+      if (state->life > Duration::zero()) told_of_it.end = std::min(told_of_it.end, world_.loop.Now() + state->life);
+      return;
+    }
+    Cause cause = std::get<Failure>(answer).cause;
+    if (cause == Cause::kForbidden) unverifiable_at_ = world_.loop.Now();
+    if (cause != Cause::kGone) return;
+    told_of_it.gone = true;
+    for (auto& [text, lease] : world_.leases) lease.told.gone |= lease.token == id;
+  };
+  Handle<TokenState>(StrCat("check ", id), std::move(done), std::move(serve), std::move(told));
+}
+
+void SimServer::RevokeToken(const std::string& /*identity*/, const SecretBuffer& value, Reply<Done> done) {
+  std::string id(value.ExposeText());
+  if (!stopping) world_.Violate("a token was revoked without a cause");
+  auto serve = [this, id]() -> Answer<Done> {
+    if (!world_.TokenAlive(id)) return Gone();
+    world_.tokens.at(id).revoked = true;
+    return Done{};
+  };
+  Handle<Done>("revoke-token", std::move(done), std::move(serve), [](const Answer<Done>&) {});
+}
+
+void SimServer::OnCredentialChanged(std::function<void(const std::string& identity)> changed) {
+  changed_ = std::move(changed);
+}
+
+}  // namespace leasefs::lease
