@@ -30,11 +30,7 @@ LeasedSecret::~LeasedSecret() {
 void LeasedSecret::Load(SecretRecord record) {
   record_ = std::move(record);
   spread_ = context_.loop.random().Below(1024);
-  if (record_.question != QuestionOf(*origin_.tree)) {
-    record_.question = QuestionOf(*origin_.tree);
-    if (record_.current) Supersede();
-    Save();
-  }
+  if (record_.question != QuestionOf(*origin_.tree)) Abandon();
   if (record_.current) told_ = FreshnessNow();
   SetDues();
   ExpireEnded();
@@ -225,6 +221,10 @@ void LeasedSecret::SetOrigin(Origin origin) {
   Settle();
 }
 
+bool LeasedSecret::Answers(const Tree& tree) const {
+  return record_.question == QuestionOf(tree);
+}
+
 void LeasedSecret::Abandon() {
   if (std::exchange(abandoned_, true)) return;
   bool held = record_.current.has_value();
@@ -260,7 +260,8 @@ void LeasedSecret::List() {
 
 bool LeasedSecret::Disposable() const {
   BootTime now = context_.Now();
-  return !record_.current && record_.past.empty() && waiting_.empty() && !record_.in_use && !minting_ && !renewing_ &&
+  bool given_back = !record_.in_use || record_.keys.empty();  // or never there
+  return given_back && !record_.current && record_.past.empty() && waiting_.empty() && !minting_ && !renewing_ &&
          !revoking_ && now >= AskedMintAllowedAt() && now >= record_.mint_not_before;
 }
 

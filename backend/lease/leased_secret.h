@@ -52,6 +52,7 @@ class LeasedSecret {
 
   std::vector<std::string> keys() const { return record_.keys; }  // of the last version
   const Origin& origin() const { return origin_; }
+  bool Answers(const Tree& tree) const;  // what it holds is what the tree asks for
   // Nothing is held or under way, and nothing is lost when it is made anew at the next Read.
   bool Disposable() const;
   void Report(MachineReport& out) const;

@@ -10,6 +10,7 @@ namespace leasefs::lease {
 namespace {
 
 constexpr Duration kSweepAfter = std::chrono::minutes(1);
+constexpr size_t kMostKnown = 8192;
 
 Error NoSuchTree() {
   return Error(ErrorKind::kNotFound, "no tree of this backend is there");
@@ -56,6 +57,7 @@ Listing LeaseMachine::Impl::NamesAbove(const std::string& directory) const {
 
 Error LeaseMachine::Impl::Failed(const std::string& name, const Failure& failure) {
   if (failure.cause == Cause::kOutage) {
+    if (known.size() > kMostKnown) known.clear();
     Known& place = known[name];
     place.not_before =
         context.Now() +
@@ -82,12 +84,13 @@ void LeaseMachine::Impl::FindPlace(const std::string& name, const Where& where,
                     if (auto* failure = std::get_if<Failure>(&answer)) return then(Failed(name, *failure));
                     Place& found = std::get<Place>(answer);
                     auto now = Resolve(name);
+                    if (known.size() > kMostKnown) known.clear();
                     if (now && now->tree == tree) known[name].place = found;
                     then(std::move(found));
                   }));
 }
 
-void LeaseMachine::Impl::List(const std::string& directory, ListReply done) {
+void LeaseMachine::Impl::List(const std::string& directory, const ListReply& done) {
   std::optional<Where> where = Resolve(directory);
   if (!where) {
     Listing above = NamesAbove(directory);
@@ -106,7 +109,8 @@ void LeaseMachine::Impl::List(const std::string& directory, ListReply done) {
 }
 
 // S6: the names that are known. Nothing is minted for them.
-void LeaseMachine::Impl::ListPlace(const std::string& name, const Where& where, const Place& place, ListReply done) {
+void LeaseMachine::Impl::ListPlace(const std::string& name, const Where& where, const Place& place,
+                                   const ListReply& done) {
   auto held = minted.find(name);
   std::vector<std::string> keys = held == minted.end() ? std::vector<std::string>{} : held->second->keys();
   if (keys.empty()) keys = where.tree->keys;
@@ -140,6 +144,7 @@ LeasedSecret& LeaseMachine::Impl::MintedAt(const std::string& secret, const Wher
   std::unique_ptr<LeasedSecret>& held = minted[secret];
   if (!held) {
     held = std::make_unique<LeasedSecret>(context, secret, std::move(origin));
+    SweepSoon();
   } else if (held->abandoned()) {
     held->SetOrigin(std::move(origin));
   }
@@ -164,7 +169,7 @@ void LeaseMachine::Impl::Read(const std::string& secret, ReadReply done) {
   }));
 }
 
-void LeaseMachine::Impl::ReadStatic(const std::string& name, const Where& where, ReadReply done) {
+void LeaseMachine::Impl::ReadStatic(const std::string& name, const Where& where, const ReadReply& done) {
   SessionOf(where.tree->identity)
       .Ask<Grant>({}, lifetime.Guard([this, where](const Session::Key& key, Reply<Grant> reply) {
         context.source.Get(*where.tree, where.below, *key.value,
@@ -193,7 +198,7 @@ void LeaseMachine::Impl::TellAgain() {
   for (auto& [name, secret] : minted) secret->TellAgain();
 }
 
-// Instances come and go: what is left of one that was given back is not kept.
+// Instances come and go, and readers may ask for names that are not there: nothing is kept of them.
 void LeaseMachine::Impl::SweepSoon() {
   if (sweep_timer != Loop::kNoTimer) return;
   sweep_timer = context.loop.After(kSweepAfter, lifetime.Guard([this] {
@@ -201,12 +206,12 @@ void LeaseMachine::Impl::SweepSoon() {
     bool more = false;
     for (auto next = minted.begin(); next != minted.end();) {
       auto here = next++;
-      bool instance = here->second->origin().tree->scope != Scope::kShared;
-      if (instance && here->second->Disposable()) {
+      bool passing = here->second->origin().tree->scope != Scope::kShared || here->second->keys().empty();
+      if (passing && here->second->Disposable()) {
         context.Forget("secret/" + here->first);
         minted.erase(here);
       } else {
-        more |= instance;
+        more |= passing;
       }
     }
     if (more) SweepSoon();
@@ -237,8 +242,8 @@ void LeaseMachine::SetEvents(Events events) {
   impl_->context.events = std::move(events);
 }
 
-void LeaseMachine::List(const std::string& directory, ListReply done) {
-  impl_->List(directory, std::move(done));
+void LeaseMachine::List(const std::string& directory, ListReply done) {  // NOLINT(performance-unnecessary-value-param)
+  impl_->List(directory, done);
 }
 
 void LeaseMachine::Read(const std::string& secret, ReadReply done) {

@@ -49,9 +49,9 @@ void LeaseMachine::Impl::SetOptions(MachineOptions options) {
   if (!std::exchange(loaded, true)) return Load();
   for (auto& [name, secret] : minted) {
     std::optional<Where> where = Resolve(name);
-    if (!where || (where->tree->scope != Scope::kShared && !where->instance)) {
-      secret->Abandon();
-    } else if (!secret->abandoned()) {
+    if (!where || (where->tree->scope != Scope::kShared && !where->instance) || !secret->Answers(*where->tree)) {
+      secret->Abandon();  // what is there now is found out at the next Read
+    } else {
       secret->SetOrigin({where->tree, where->below, &SessionOf(where->tree->identity)});
     }
   }

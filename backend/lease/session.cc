@@ -83,7 +83,7 @@ void Session::MarkUsed(uint64_t generation) {
   Plan();
 }
 
-void Session::Acquire(Need need, Acquired acquired) {
+void Session::Acquire(Need need, const Acquired& acquired) {
   DropEnded();
   if (need.generation != 0) {
     Key key = KeyOf(need.generation);
@@ -116,7 +116,7 @@ Failure Session::Denied(Failure failure) {
   return failure;
 }
 
-void Session::Judge(const Key& key, const Need& need, std::shared_ptr<Tries> tries, Judged judged) {
+void Session::Judge(const Key& key, const Need& need, std::shared_ptr<Tries> tries, const Judged& judged) {
   const Failure gone{Error(ErrorKind::kRevoked, "the token that it depends on was revoked"), Cause::kGone};
   auto with_another = [need, tries, judged, gone] {
     if (need.generation != 0) return judged(Verdict::kFailed, gone);

@@ -83,9 +83,9 @@ class Session {
 
   template <class T>
   void Send(const Key& key, Need need, Question<T> question, Reply<T> done, Tries tries);
-  void Acquire(Need need, Acquired acquired);
+  void Acquire(Need need, const Acquired& acquired);
   void AnswerAcquire(const Acquired& acquired);
-  void Judge(const Key& key, const Need& need, std::shared_ptr<Tries> tries, Judged judged);
+  void Judge(const Key& key, const Need& need, std::shared_ptr<Tries> tries, const Judged& judged);
   void MarkUsed(uint64_t generation);
   static Failure Denied(Failure failure);
 

@@ -91,6 +91,61 @@ TEST_F(LeaseSurvivalTest, ATreeThatAsksForSomethingElseLeavesTheOldLeaseToItsHol
   EXPECT_EQ(source_.figures.revocations, 0);
 }
 
+TEST_F(LeaseSurvivalTest, ATreeThatBecomesStaticIsReadAndNotMinted) {
+  ASSERT_TRUE(Read("db").ok());
+  db().engine = Engine::kKv2;
+  machine_->SetOptions(options_);
+  Result<SecretVersion> version = Read("db");
+  ASSERT_TRUE(version.ok());
+  EXPECT_FALSE(version->minted);
+  db().engine = Engine::kDynamic;
+  loop_.RunFor(11s);  // S15: mint_interval
+  Restart();
+  version = Read("db");
+  ASSERT_TRUE(version.ok()) << version.error().message();
+  EXPECT_TRUE(version->minted);
+  db().engine = Engine::kStatic;
+  Restart();
+  version = Read("db");
+  ASSERT_TRUE(version.ok()) << version.error().message();
+  EXPECT_FALSE(version->minted);
+}
+
+TEST_F(LeaseSurvivalTest, NothingIsKeptOfNamesThatNeverGaveAnything) {
+  source_.on_get = [](auto&&...) { return Refused(); };
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(Text(Read("db/" + std::to_string(i))), "not_found");
+  auto count = [&] {
+    size_t records = 0;
+    records_.ForEach([&](const std::string&) { ++records; });
+    return records;
+  };
+  EXPECT_GT(count(), 1000U);
+  loop_.RunFor(3min);
+  EXPECT_LT(count(), 10U);
+}
+
+TEST_F(LeaseSurvivalTest, S20_AStepOfTheWallClockChangesNothing) {
+  ASSERT_TRUE(Read("db").ok());
+  loop_.StepWallClock(24h * 3650);
+  EXPECT_EQ(Text(Read("db")), "password-1");
+  loop_.StepWallClock(-24h * 7300);
+  loop_.RunFor(45min);
+  EXPECT_EQ(source_.figures.renewals, 1);
+  EXPECT_EQ(Text(Read("db")), "password-1");
+  EXPECT_EQ(source_.figures.gets, 1);
+}
+
+TEST_F(LeaseSurvivalTest, JsonTextIsStillJsonTextAfterARestart) {
+  source_.on_get = [&](auto&&...) {
+    Grant grant = source_.NewGrant();
+    grant.fields[0].json = true;
+    return grant;
+  };
+  EXPECT_TRUE(Read("db")->fields[0].json);
+  Restart();
+  EXPECT_TRUE(Read("db")->fields[0].json);
+}
+
 TEST_F(LeaseSurvivalTest, FsHearsAgainOfWhatItMayHaveMissed) {
   ASSERT_TRUE(Read("db").ok());
   Restart();
