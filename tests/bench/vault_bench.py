@@ -1,0 +1,444 @@
+#!/usr/bin/env python3
+"""What secrets from a server cost through leasefs, beside a plain client and beside `bao agent`: both sides in one run, pinned alike.
+
+  tests/bench/vault_bench.py [--quick] [--only cold|agent|rotation|counts]
+
+The server (a real OpenBao, or tests/bench/vault_server.cc) has core 0; leasefs, the agent, readers and plain clients have core 1. --quick does
+everything once and briefly: it shows that figures come out. Exit status 1: a goal was missed; with --quick, one that is a count.
+"""
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import random
+import shutil
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
+import bench
+import openbao_setup as setup
+from bench import CLIENT_CPU, SERVER_CPU, pss_kib, report
+from certificates import Authority
+from harness import ALICE, BUILD, as_user, read_as, wait_for
+from openbao import BAO, OpenBao
+from postgres import Postgres
+from vault_harness import VaultDaemon, at, tree
+
+TOKEN = "the token of the benchmark"
+MARK = "plaintext-of-the-benchmark"  # in every KV value: what is looked for on disk
+
+
+@contextlib.contextmanager
+def on(cpu):
+    """What is started in here has that core, and sizes itself for it."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextlib.contextmanager
+def started(server):
+    """An OpenBao or a Postgres on the server's core."""
+    with on(SERVER_CPU):
+        running = server()
+    with running:
+        yield running
+
+
+class Place:
+    """A directory for a side's credentials and outputs, gone at the end."""
+
+    def __enter__(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="leasefs-bench-"))
+        self.dir.chmod(0o755)
+        return self
+
+    def __exit__(self, *error):
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def file(self, name, text):
+        path = self.dir / name
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+            file.write(text)
+        return path
+
+
+class Scripted:
+    """tests/bench/vault_server.cc on the server's core."""
+
+    def __init__(self, place, secrets=0, delay_us=0, lease_seconds=3600):
+        self.authority = Authority(place.dir / "tls")
+        self.ca = self.authority.ca
+        self.words = [str(word) for word in (secrets, delay_us, lease_seconds)]
+        self.auth = {"method": "token", "token": at(place.file("token", TOKEN))}
+        self.token = TOKEN
+
+    def __enter__(self):
+        pair = self.authority.issue("scripted")
+        with on(SERVER_CPU):
+            self.process = subprocess.Popen([BUILD / "bench_vault_server", pair.certificate, pair.key, *self.words], stdin=subprocess.PIPE,
+                                            stdout=subprocess.PIPE, text=True)
+        self.address = self.process.stdout.readline().strip()
+        return self
+
+    def counts(self):
+        """{"logins":, "token":, "lists":, "reads":, "mints":, "revocations":, "other":} since its start."""
+        connection = http.client.HTTPSConnection(self.address.removeprefix("https://"), context=ssl.create_default_context(cafile=str(self.ca)))
+        try:
+            connection.request("GET", "/v1/bench/counts")
+            return {"logins": 0, "mints": 0, "reads": 0, "lists": 0, **json.loads(connection.getresponse().read())}
+        finally:
+            connection.close()
+
+    def __exit__(self, *error):
+        self.process.stdin.close()
+        self.process.wait(20)
+        self.process.stdout.close()
+
+
+@contextlib.contextmanager
+def serving(server, trees, auth, **options):
+    """leasefsd on the client's core."""
+    daemon = VaultDaemon(server.address, server.ca, trees, auth, **options)
+    with daemon:
+        with on(CLIENT_CPU):
+            daemon.start()
+        yield daemon
+
+
+def client(server, token, mode, *words):
+    """Runs tests/bench/vault_client.cc as ALICE on the client's core."""
+    with on(CLIENT_CPU):
+        result = subprocess.run([BUILD / "bench_vault_client", mode, server.ca, *map(str, words)], input=token + "\n", text=True, user=ALICE,
+                                group=ALICE, extra_groups=[], capture_output=True, check=False, timeout=300)
+    if result.returncode != 0:
+        raise AssertionError(f"the client failed: {result.returncode} {result.stderr}")
+    return json.loads(result.stdout)
+
+
+# Cold opens beside bare GETs.
+
+
+def bench_cold(count):
+    print("\ncold open + read + close of a KV secret beside a GET of the same URL by libcurl over a kept connection, in turns")
+    with started(OpenBao) as bao, Place() as place:
+        setup.policy(bao, "bench", {"kv1/*": ["read", "list"]})
+        setup.kv1(bao)
+        for number in range(count + 1):
+            setup.put1(bao, f"web/s{number}", k="x" * 100)
+        token = setup.token(bao, ["bench"])
+        auth = {"method": "token", "token": at(place.file("token", token))}
+        with serving(bao, [tree("kv", "kv1/web", ttl="1h")], auth) as daemon:
+            read_as(ALICE, daemon.mount / "kv/s0/k")  # logged in, and the folder's names are known
+            mark = bao.audit.mark()
+            figures = client(bao, token, "cold", f"{bao.address}/v1/kv1/web/s{{}}", f"{daemon.mount}/kv/s{{}}/k", 1, count)
+            reads = bao.audit.count(prefix="kv1/web/s", since=mark) - count - 1
+    report(f"  OpenBao {BAO.name} on loopback: a GET (HTTP/{figures['http']})", f"{figures['get']:.0f}", unit=" us")
+    report("  a cold open, read, close", f"{figures['open']:.0f}", unit=" us")
+    report("  the one less the other, median of pairs", f"{figures['difference']:.0f}", "<= 300 us", figures["difference"] <= 300, " us")
+    report("  requests per cold open", f"{reads / count:.2f}", "1", reads == count, floor=reads == count)
+    with Place() as place, Scripted(place, secrets=count + 1, delay_us=2000) as server, \
+            serving(server, [tree("kv", "kv", ttl="1h")], server.auth) as daemon:
+        read_as(ALICE, daemon.mount / "kv/s0/k")
+        figures = client(server, TOKEN, "cold", f"{server.address}/v1/kv/s{{}}", f"{daemon.mount}/kv/s{{}}/k", 1, count)
+    report(f"  scripted TLS server that answers after 2 ms: a GET (HTTP/{figures['http']})", f"{figures['get']:.0f}", unit=" us")
+    report("  a cold open, read, close", f"{figures['open']:.0f}", unit=" us")
+    ratio = figures["open"] / figures["get"]
+    report("  the one by the other", f"{ratio:.3f}", "<= 1.2", ratio <= 1.2)
+
+
+# Beside the server's own agent.
+
+
+class Agent:
+    """`bao agent`, which renders each KV secret and one database credential into a file, once a second."""
+
+    def __init__(self, bao, place, role, secrets, mints_at):
+        self.out = place.dir / "rendered"
+        self.log = place.dir / "agent.log"
+        templates = [(f"s{number}", f'{{{{ with secret "kv2/data/app/s{number}" }}}}{{{{ .Data.data.k }}}}{{{{ end }}}}') for number in range(secrets)]
+        templates.append(("db", f'{{{{ with secret "{mints_at}" }}}}{{{{ .Data.username }}}}:{{{{ .Data.password }}}}{{{{ end }}}}'))
+        self.names = [name for name, _ in templates]
+        text = f'vault {{\n  address = "{bao.address}"\n  ca_cert = "{bao.ca}"\n}}\n'
+        text += ('auto_auth {\n  method "approle" {\n    config = {\n'
+                 f'      role_id_file_path = "{place.file("role", role.role_id)}"\n      secret_id_file_path = "{place.file("secret", role.secret_id(bao))}"\n'
+                 '      remove_secret_id_file_after_reading = false\n    }\n  }\n}\n'
+                 'template_config {\n  static_secret_render_interval = "1s"\n}\n')
+        for name, contents in templates:
+            text += f'template {{\n  contents = {json.dumps(contents)}\n  destination = "{self.out / name}"\n}}\n'
+        self.config = place.file("agent.hcl", text)
+        self.place = place
+
+    def start(self):
+        with open(self.log, "ab") as log, on(CLIENT_CPU):
+            self.process = subprocess.Popen([BAO, "agent", f"-config={self.config}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env={"PATH": os.environ["PATH"], "HOME": str(self.place.dir)})
+        return self
+
+    def rendered(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"bao agent ended with {self.process.returncode}:\n{self.log.read_text(errors='replace')[-2000:]}")
+        return all((self.out / name).exists() for name in self.names)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *error):
+        self.kill()
+
+
+def bench_agent(secrets, changes):
+    print(f"\nbeside `bao agent`: {secrets} KV secrets and a database credential, asked for again every second")
+    with started(OpenBao) as bao, started(Postgres) as postgres, Place() as place:
+        setup.policy(bao, "bench", {"kv2/*": ["read", "list"], "database/creds/*": ["read"], "sys/leases/revoke": ["update"]})
+        setup.kv2(bao)
+        for number in range(secrets):
+            setup.put2(bao, f"app/s{number}", k=f"{MARK} {number} of the beginning")
+        setup.database(bao, postgres)
+        ours, theirs = (setup.database_role(bao, name) for name in ("leasefs", "agent"))
+        role = setup.approle(bao, ["bench"])
+        auth = {"method": "approle", "role_id": role.role_id, "secret_id": at(place.file("our-secret", role.secret_id(bao)))}
+        with serving(bao, [tree("kv", "kv2/app", ttl="1s"), tree("db", ours)], auth) as daemon:
+            names = [f"kv/s{number}/k" for number in range(secrets)] + ["db/username", "db/password"]
+            read_all(daemon, names)
+            with Agent(bao, place, role, secrets, theirs) as agent:
+                wait_for("the agent has rendered everything", agent.rendered, 60)
+                time.sleep(2)
+                read_all(daemon, names)
+                compare_memory(daemon, agent)
+                compare_changes(bao, daemon, agent, secrets, changes)
+                compare_disk(daemon, agent)
+                compare_kills(bao, daemon, agent, names, ours, theirs)
+
+
+def read_all(daemon, names):
+    """As ALICE, so that everything is in use."""
+
+    def read():
+        for name in names:
+            with open(daemon.mount / name, "rb") as file:
+                assert file.read(), name
+    as_user(ALICE, read)
+
+
+def compare_memory(daemon, agent):
+    pids = [daemon.process.pid, *daemon.children().values()]
+    ours, theirs = pss_kib(pids) / 1024, pss_kib([agent.process.pid]) / 1024
+    report(f"  PSS of all {len(pids)} processes of leasefs", f"{ours:.1f}", unit=" MiB")
+    report("  PSS of the agent", f"{theirs:.1f}", unit=" MiB")
+    report("  the one by the other", f"{ours / theirs:.2f}", "<= 1/3", ours / theirs <= 1 / 3, floor=ours < theirs)
+
+
+def seconds_until(path, value, start, found, side):
+    while time.monotonic() < start + 30:
+        with contextlib.suppress(FileNotFoundError):
+            with open(path, "rb") as file:
+                if file.read() == value:
+                    found[side] = time.monotonic() - start
+                    return
+        time.sleep(0.001)
+
+
+def compare_changes(bao, daemon, agent, secrets, changes):
+    """The same change seen through both, each by a thread that looks every millisecond. It opens as ALICE."""
+    times = {"leasefs": [], "agent": []}
+    rng = random.Random(1)
+    os.setresgid(-1, ALICE, -1)
+    os.setresuid(-1, ALICE, -1)
+    try:
+        for change in range(changes):
+            number = rng.randrange(secrets)
+            value = f"{MARK} {number} after change {change}".encode()
+            paths = {"leasefs": daemon.mount / f"kv/s{number}/k", "agent": agent.out / f"s{number}"}
+            found = {}
+            # Readers are there before the change, as they are in use.
+            quiet = time.monotonic() + 1.0 + rng.random()
+            while time.monotonic() < quiet:
+                paths["leasefs"].read_bytes()
+                time.sleep(0.01)
+            setup.put2(bao, f"app/s{number}", k=value.decode())
+            begun = time.monotonic()
+            threads = [threading.Thread(target=seconds_until, args=(path, value, begun, found, side)) for side, path in paths.items()]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            for side, seen in times.items():
+                if side not in found:
+                    raise AssertionError(f"{side} did not show change {change} of s{number} within 30 s")
+                seen.append(found[side])
+    finally:
+        os.setresuid(-1, 0, -1)
+        os.setresgid(-1, 0, -1)
+    medians = {side: statistics.median(seen) for side, seen in times.items()}
+    for side, seen in times.items():
+        report(f"  from a change to new bytes, {changes} changes, {side}: median (longest {max(seen):.2f} s)", f"{medians[side]:.3f}", unit=" s")
+    better = medians["leasefs"] <= medians["agent"]
+    report("  the one by the other", f"{medians['leasefs'] / medians['agent']:.2f}", "<= 1", better)
+
+
+def files_with(mark, root, without=()):
+    """Regular files below root that contain the bytes; what is mounted there is left out."""
+    result = subprocess.run(["find", root, *(word for path in without for word in ("-path", path, "-prune", "-o")), "-xdev", "-type", "f", "-print0"],
+                            capture_output=True, check=True)
+    return sum(1 for name in result.stdout.split(b"\0") if name and mark.encode() in pathlib.Path(os.fsdecode(name)).read_bytes())
+
+
+def compare_disk(daemon, agent):
+    ours = files_with(MARK, daemon.dir, [daemon.mount])
+    report("  files with plaintext in leasefs' directories", ours, "0", ours == 0, floor=ours == 0)
+    report("  files with plaintext in the agent's", files_with(MARK, agent.out))
+
+
+def compare_kills(bao, daemon, agent, names, ours, theirs):
+    mark = bao.audit.mark()
+    for role in ("fs", daemon.backend_role()):
+        daemon.wait_new_child(role, daemon.kill_child(role))
+        read_all(daemon, names)
+    mints, logins = bao.audit.mints(ours, mark), bao.audit.logins(mark)
+    report("  kill -9 of fs and of the backend: mints", mints, "0", mints == 0, floor=mints == 0)
+    report("  kill -9 of fs and of the backend: logins", logins, "0", logins == 0, floor=logins == 0)
+    mark = bao.audit.mark()
+    agent.kill()
+    agent.start()
+    wait_for("the agent has a new credential", lambda: bao.audit.mints(theirs, mark) > 0, 60)
+    report("  kill -9 of the agent and its start: mints", bao.audit.mints(theirs, mark))
+    report("  kill -9 of the agent and its start: logins", bao.audit.logins(mark))
+
+
+# Opens while leases rotate.
+
+
+def bench_rotation(leases, rounds, seconds):
+    print(f"\nopens per second of {leases} credentials whose leases of 2 s rotate, beside as many that do not, with the same load from a plain client")
+    rotating, still, rates = [], [], []
+    for _ in range(rounds):
+        cycles, rate = opens_while_rotating(leases, seconds)
+        rotating.append(cycles)
+        rates.append(rate)
+        still.append(opens_beside_plain_load(leases, seconds, rate))
+    ratio = statistics.median(rotating) / statistics.median(still)
+    report("  opens per second, rotating", f"{statistics.median(rotating):.0f}")
+    report(f"  opens per second beside a plain client with {statistics.median(rates):.0f} requests/s", f"{statistics.median(still):.0f}")
+    report("  the one by the other", f"{ratio:.3f}", ">= 0.9", ratio >= 0.9)
+
+
+def lease_trees(leases):
+    return [tree(f"r{number}", f"database/creds/r{number}", engine="dynamic", keys=["username", "password"], mint_interval="1s")
+            for number in range(leases)]
+
+
+def lease_files(daemon, leases):
+    return [str(daemon.mount / f"r{number}/username") for number in range(leases)]
+
+
+def opens_per_second(paths, seconds):
+    with on(CLIENT_CPU):
+        result = subprocess.run([BUILD / "bench_open_client", "1", str(seconds), str(CLIENT_CPU), *paths], user=ALICE, group=ALICE, extra_groups=[],
+                                capture_output=True, text=True, check=False, timeout=seconds + 60)
+    if result.returncode != 0:
+        raise AssertionError(f"the client failed: {result.returncode} {result.stderr}")
+    return 1e6 / float(result.stdout)
+
+
+def opens_while_rotating(leases, seconds):
+    """(opens per second, requests per second that the server had)"""
+    with Place() as place, Scripted(place, lease_seconds=2) as server, serving(server, lease_trees(leases), server.auth) as daemon:
+        paths = lease_files(daemon, leases)
+        opens_per_second(paths, 1)
+        before, start = server.counts(), time.monotonic()
+        cycles = opens_per_second(paths, seconds)
+        after, took = server.counts(), time.monotonic() - start
+        least = leases * int(seconds / 2)
+        if after["mints"] - before["mints"] < least:
+            raise AssertionError(f"{after['mints'] - before['mints']} mints where leases of 2 s need {least}: they did not rotate")
+        return cycles, (sum(after.values()) - sum(before.values())) / took
+
+
+def opens_beside_plain_load(leases, seconds, rate):
+    with Place() as place, Scripted(place) as server, serving(server, lease_trees(leases), server.auth) as daemon:
+        paths = lease_files(daemon, leases)
+        opens_per_second(paths, 1)
+        url = f"{server.address}/v1/database/creds/r{{}}"
+        load = threading.Thread(target=client, args=(server, TOKEN, "load", url, rate, seconds + 1, leases))
+        before = server.counts()["mints"]
+        load.start()
+        cycles = opens_per_second(paths, seconds)
+        load.join()
+        if server.counts()["mints"] - before < rate * seconds * 0.9:
+            raise AssertionError("the plain client did not make its load")
+        return cycles
+
+
+# Counts.
+
+
+def bench_counts(secrets):
+    print(f"\nwhat {secrets} KV secrets and a database credential in use cost the server: requests")
+    with Place() as place, Scripted(place, secrets=secrets) as server, \
+            serving(server, [tree("kv", "kv", ttl="1h"), tree("db", "database/creds/app")], server.auth) as daemon:
+        names = [f"kv/s{number}/k" for number in range(secrets)] + ["db/username", "db/password"]
+
+        def cost(what, act):
+            before = server.counts()
+            act()
+            now = server.counts()
+            new = {kind: count - before.get(kind, 0) for kind, count in now.items()}
+            report(f"  {what}", f"{sum(new.values())}")
+            for kind in ("logins", "mints"):
+                report(f"    {kind}", new[kind])
+            return new
+
+        first = cost("each read for the first time", lambda: read_all(daemon, names))
+        one = first["reads"] == secrets and first["mints"] == 1
+        report("  one request for each secret, one mint", "yes" if one else str(first), "yes", one, floor=one)
+        again = cost("each read again", lambda: read_all(daemon, names))
+
+        def kill():
+            for role in ("fs", daemon.backend_role()):
+                daemon.wait_new_child(role, daemon.kill_child(role))
+                read_all(daemon, names)
+        killed = cost("fs and the backend killed, each read again after each", kill)
+        nothing = [new["reads"] + new["mints"] + new["logins"] for new in (again, killed)] == [0, 0]
+        report("  neither costs a read, a mint or a login", "yes" if nothing else f"{again} {killed}", "yes", nothing, floor=nothing)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", choices=["cold", "agent", "rotation", "counts"])
+    options = parser.parse_args()
+    bench.QUICK = quick = options.quick
+    if len(os.sched_getaffinity(0)) < 2:
+        sys.exit("the comparison needs two cores: one for the server, one for its clients")
+    parts = {
+        "cold": lambda: bench_cold(50 if quick else 1000),
+        "agent": lambda: bench_agent(10 if quick else 100, 2 if quick else 30),
+        "rotation": lambda: bench_rotation(100, 1 if quick else 5, 3 if quick else 6),
+        "counts": lambda: bench_counts(200 if quick else 10000),
+    }
+    for name, part in parts.items():
+        if options.only in (None, name):
+            part()
+    if bench.broken:
+        sys.exit("missed: " + ", ".join(bench.broken))
+
+
+if __name__ == "__main__":
+    main()
