@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "backend/http/path_escape.h"
@@ -39,6 +40,24 @@ Answer<lease::Grant> GrantOf(const KvPlace& place, const Subject& subject, Vault
   return grant;
 }
 
+// What is remembered is so by place and tree. A path has no line break in it.
+std::string RememberedAs(const KvPlace& place, std::string_view rest) {
+  return StrCat(place.tree, "\n", place.location.mount, "\n", rest, "\n", place.version);
+}
+
+// Of what LIST answers: the names that are secrets only, not "web" beside "web/".
+std::vector<std::string> SecretsIn(const Members& data) {
+  std::set<std::string> names;
+  for (const SecretBuffer& name : data.Strings("keys").value_or(std::vector<SecretBuffer>())) {
+    names.emplace(name.ExposeText());
+  }
+  std::vector<std::string> secrets;
+  for (const std::string& name : names) {
+    if (!name.ends_with('/') && !names.contains(name + "/")) secrets.push_back(name);
+  }
+  return secrets;
+}
+
 bool IsNotFound(const Failure& failure) {
   return failure.cause == lease::Cause::kRefused && failure.error.kind() == ErrorKind::kNotFound;
 }
@@ -49,11 +68,16 @@ bool IsNotFound(const Failure& failure) {
 struct KvReader::Listing {
   lease::Reply<std::vector<Entry>> done;
   std::optional<Answer<std::vector<Entry>>> folders, keys;
+  std::function<void()> ask_for_folders;  // set: they were taken for none by what is remembered
 
   void Conclude() {
     if (!folders || !keys) return;
     auto* no_folders = FailureIn(*folders);
     auto* no_keys = FailureIn(*keys);
+    if (no_keys != nullptr && ask_for_folders) {  // what is remembered holds no more
+      folders.reset();
+      return std::exchange(ask_for_folders, nullptr)();
+    }
     // An outage of either says nothing of what is there.
     for (Failure* failure : {no_folders, no_keys}) {
       if (failure != nullptr && failure->cause == lease::Cause::kOutage) return done(std::move(*failure));
@@ -94,6 +118,14 @@ Question KvReader::Ask(const KvPlace& place, const SecretBuffer& token, Asked as
 }
 
 void KvReader::Get(const KvPlace& place, const SecretBuffer& token, lease::Reply<lease::Grant> done) {
+  if (auto grant = memory_.Take(RememberedAs(place, place.location.rest))) {
+    auto held = std::make_shared<lease::Grant>(std::move(*grant));
+    return client_.Later([held, done = std::move(done)] { done(std::move(*held)); });
+  }
+  Fetch(place, token, std::move(done));
+}
+
+void KvReader::Fetch(const KvPlace& place, const SecretBuffer& token, lease::Reply<lease::Grant> done) {
   Question question = Ask(place, token, Asked::kRead, "data");
   if (place.location.rest.empty()) {
     return client_.Later([done = std::move(done), subject = question.subject] {
@@ -110,22 +142,16 @@ void KvReader::Get(const KvPlace& place, const SecretBuffer& token, lease::Reply
 void KvReader::List(const KvPlace& place, const SecretBuffer& token, lease::Reply<std::vector<Entry>> done) {
   auto listing = std::make_shared<Listing>();
   listing->done = std::move(done);
-  Question question = Ask(place, token, Asked::kList, "metadata");
-  const bool root = place.location.rest.empty();
-  client_.Ask(std::move(question), [listing, root](Answer<VaultReply> answer) {
-    if (auto* failure = FailureIn(answer)) {
-      // An empty mount: there is nothing to be told apart from what is not there.
-      if (root && IsNotFound(*failure)) {
-        listing->folders = std::vector<Entry>();
-      } else {
-        listing->folders = std::move(*failure);
-      }
-    } else {
-      listing->folders = FoldersOf(std::get<VaultReply>(answer).answer.data);
-    }
-    listing->Conclude();
-  });
-  if (root) {
+  if (IsKnownAsNoFolder(place)) {
+    listing->folders = std::vector<Entry>();
+    auto held = std::make_shared<SecretBuffer>(SecretBuffer::CopyOf(token.Expose()));
+    listing->ask_for_folders = [this, place, held, listing = std::weak_ptr(listing)] {
+      if (const auto alive = listing.lock()) AskForFolders(place, *held, alive);
+    };
+  } else {
+    AskForFolders(place, token, listing);
+  }
+  if (place.location.rest.empty()) {
     listing->keys = std::vector<Entry>();  // nothing but folders is there; `folders` decides
     return;
   }
@@ -134,6 +160,32 @@ void KvReader::List(const KvPlace& place, const SecretBuffer& token, lease::Repl
   } else {
     ReadForKeys(place, token, listing);
   }
+}
+
+bool KvReader::IsKnownAsNoFolder(const KvPlace& place) const {
+  const std::string& rest = place.location.rest;
+  const size_t slash = rest.rfind('/');
+  const std::string_view parent =
+      slash == std::string::npos ? std::string_view() : std::string_view(rest).substr(0, slash);
+  return !rest.empty() && memory_.IsNoFolder(RememberedAs(place, parent), rest.substr(slash + 1));  // npos + 1 is 0
+}
+
+void KvReader::AskForFolders(const KvPlace& place, const SecretBuffer& token, const std::shared_ptr<Listing>& listing) {
+  client_.Ask(Ask(place, token, Asked::kList, "metadata"), [this, place, listing](Answer<VaultReply> answer) {
+    if (auto* failure = FailureIn(answer)) {
+      // An empty mount: there is nothing to be told apart from what is not there.
+      if (place.location.rest.empty() && IsNotFound(*failure)) {
+        listing->folders = std::vector<Entry>();
+      } else {
+        listing->folders = std::move(*failure);
+      }
+    } else {
+      const Members& data = std::get<VaultReply>(answer).answer.data;
+      memory_.Listed(RememberedAs(place, place.location.rest), SecretsIn(data), place.ttl);
+      listing->folders = FoldersOf(data);
+    }
+    listing->Conclude();
+  });
 }
 
 void KvReader::AskForKeys(const KvPlace& place, const SecretBuffer& token, const std::shared_ptr<Listing>& listing) {
@@ -158,13 +210,15 @@ void KvReader::AskForKeys(const KvPlace& place, const SecretBuffer& token, const
 }
 
 void KvReader::ReadForKeys(const KvPlace& place, const SecretBuffer& token, const std::shared_ptr<Listing>& listing) {
-  Get(place, token, [listing](Answer<lease::Grant> answer) {
+  Fetch(place, token, [this, place, listing](Answer<lease::Grant> answer) {
     if (auto* failure = FailureIn(answer)) {
       listing->keys = std::move(*failure);
     } else {
+      lease::Grant& grant = std::get<lease::Grant>(answer);
       std::vector<std::string> names;
-      for (protocol::Field& field : std::get<lease::Grant>(answer).fields) names.push_back(std::move(field.key));
+      for (const protocol::Field& field : grant.fields) names.push_back(field.key);
       listing->keys = KeysOf(names);
+      memory_.Keep(RememberedAs(place, place.location.rest), std::move(grant));
     }
     listing->Conclude();
   });

@@ -94,7 +94,11 @@ struct VaultSource::Impl {
   }
 
   KvPlace KvPlaceOf(const lease::Tree& tree, const Spot& spot) const {
-    return {.location = spot.location, .name_space = logins.NameSpaceOf(tree.identity), .version = tree.version};
+    return {.location = spot.location,
+            .name_space = logins.NameSpaceOf(tree.identity),
+            .version = tree.version,
+            .tree = tree.name,
+            .ttl = tree.ttl};
   }
 
   void Locate(const lease::Tree& tree, const std::string& below, const SecretBuffer& token, Places::Done done) {

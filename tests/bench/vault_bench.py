@@ -33,7 +33,7 @@ from openbao import BAO, OpenBao
 from postgres import Postgres
 from vault_harness import VaultDaemon, at, tree
 
-TOKEN = "the token of the benchmark"
+TOKEN = "s.token-of-the-benchmark"
 MARK = "plaintext-of-the-benchmark"  # in every KV value: what is looked for on disk
 
 

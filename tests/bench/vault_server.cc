@@ -62,7 +62,7 @@ class VaultScript {
   std::string Own(std::string_view path) {
     Count(path.ends_with("/lookup-self") || path.ends_with("/renew-self") ? "token" : "logins");
     if (path.ends_with("/lookup-self")) {
-      return Data(R"({"ttl":86400,"renewable":false,"policies":["app"],"num_uses":0,"type":"service"})", "", 0);
+      return Data(R"({"id":"t","ttl":86400,"renewable":true,"policies":["app"],"num_uses":0,"type":"service"})", "", 0);
     }
     return Answer(400, R"({"errors":["lease is not renewable"]})");
   }
