@@ -39,7 +39,7 @@ MAY_USE = {
 # A library's headers -> the only folders that may include them.
 ONLY_IN = {
     r"fuse_lowlevel\.h|fuse3/": ["fs/fuse", "tests"],
-    r"curl/": ["backend/http"],
+    r"curl/": ["backend/http", "tests/bench"],
     r"sqlite3\.h": ["backend/store", "tests"],
     r"toml\+\+/|toml\.hpp|toml\+\+\.h": ["fs/config", "tests"],
     r"spdlog/": ["fs/base", "tests"],

@@ -1,4 +1,6 @@
 // KV, both versions.
+#include <algorithm>
+
 #include "tests/vault/vault_fixture.h"
 
 namespace leasefs::vault {
@@ -147,7 +149,7 @@ TEST_F(KvTest, S4_SecretAndFolderOfOneNameShowTheUnion) {
 }
 
 // The usual policy grants data/ and nothing else; old servers know no subkeys.
-TEST_F(KvTest, WithoutSubkeysTheNamesComeFromTheValuesWhichAreDropped) {
+TEST_F(KvTest, WithoutSubkeysTheNamesComeFromTheValues) {
   MountKv2("secret/web");
   On("GET secret/metadata/web/?list=true", 403, Errors("permission denied"));
   On("GET secret/subkeys/web?depth=1", 403, Errors("permission denied"));
@@ -197,6 +199,69 @@ TEST_F(KvTest, Version1ListsByTheSamePath) {
   On("GET kv1/team/?list=true", 200, Envelope(R"("data":{"keys":["x","y/"]})"));
   On("GET kv1/team", 200, Envelope(R"("data":{"key":"value"})"));
   EXPECT_THAT(Names(Good(List(TreeAt("kv1/team")))), ElementsAre("x/", "y/", "key"));
+}
+
+// ---- what a lookup tells the open that follows ----
+
+// The open within a lookup's answer, as fs makes it.
+TEST_F(KvTest, AValueThatWasReadForItsNamesIsThereForTheNextOpenAndForNoOther) {
+  Mount("kv1/web", "kv1", "kv");
+  On("GET kv1/web/?list=true", 404, Errors(""));
+  On("GET kv1/web", 200, Envelope(R"("data":{"a":"b"})"));
+  const Tree tree = TreeAt("kv1/web");
+  Tree other = tree;
+  other.name = "other";
+  std::vector<std::string> first, second, elsewhere;
+  source().List(tree, "", token_, [&](auto) {
+    source().Get(other, "", token_, [&](auto answer) { elsewhere = Texts(Good(std::move(answer)).fields); });
+    source().Get(tree, "", token_, [&](auto answer) {
+      first = Texts(Good(std::move(answer)).fields);
+      source().Get(tree, "", token_, [&](auto again) { second = Texts(Good(std::move(again)).fields); });
+    });
+  });
+  loop_.RunFor(std::chrono::milliseconds(200));
+  for (const auto& texts : {first, second, elsewhere}) EXPECT_THAT(texts, ElementsAre("a=b"));
+  // Of three opens one had the lookup's; the other tree has another login, perhaps.
+  EXPECT_EQ(std::ranges::count(Asked(), "GET kv1/web"), 3);
+}
+
+TEST_F(KvTest, AValueThatWasReadForItsNamesIsKeptForAMoment) {
+  Mount("kv1/web", "kv1", "kv");
+  On("GET kv1/web/?list=true", 404, Errors(""));
+  On("GET kv1/web", 200, Envelope(R"("data":{"a":"b"})"));
+  Good(List(TreeAt("kv1/web")));  // and minutes pass
+  EXPECT_THAT(Texts(Good(Get(TreeAt("kv1/web"))).fields), ElementsAre("a=b"));
+  EXPECT_EQ(std::ranges::count(Asked(), "GET kv1/web"), 2);
+}
+
+TEST_F(KvTest, WhatWasListedAsNoFolderIsNotListedWhileThatIsFresh) {
+  MountKv2("secret");
+  MountKv2("secret/web");  // asked for again after those minutes
+  On("GET secret/metadata/?list=true", 200, Envelope(R"("data":{"keys":["both","both/","web"]})"));
+  On("GET secret/metadata/both/?list=true", 200, Envelope(R"("data":{"keys":["inner"]})"));
+  On("GET secret/subkeys/both?depth=1", 200, Envelope(R"("data":{"subkeys":{"b":null}})"));
+  On("GET secret/metadata/web/?list=true", 404, Errors(""));
+  On("GET secret/subkeys/web?depth=1", 200, Envelope(R"("data":{"subkeys":{"a":null}})"));
+  Tree tree = TreeAt("secret");
+  tree.ttl = std::chrono::minutes(10);
+  Good(List(tree));
+  EXPECT_THAT(Names(Good(List(tree, "web"))), ElementsAre("a"));
+  EXPECT_THAT(Asked(), Not(testing::Contains("GET secret/metadata/web/?list=true")));
+  EXPECT_THAT(Names(Good(List(tree, "both"))), ElementsAre("inner/", "b"));
+  loop_.RunFor(std::chrono::minutes(10));
+  EXPECT_THAT(Names(Good(List(tree, "web"))), ElementsAre("a"));
+  EXPECT_THAT(Asked(), testing::Contains("GET secret/metadata/web/?list=true"));
+}
+
+TEST_F(KvTest, ASecretThatBecameAFolderIsListedAllTheSame) {
+  MountKv2("secret");
+  On("GET secret/metadata/?list=true", 200, Envelope(R"("data":{"keys":["web"]})"));
+  On("GET secret/metadata/web/?list=true", 200, Envelope(R"("data":{"keys":["inner"]})"));
+  On("GET secret/subkeys/web?depth=1", 404, Errors(""));
+  Tree tree = TreeAt("secret");
+  tree.ttl = std::chrono::minutes(10);
+  Good(List(tree));
+  EXPECT_THAT(Names(Good(List(tree, "web"))), ElementsAre("inner/"));
 }
 
 // ---- engines by configuration; paths ----
