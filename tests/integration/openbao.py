@@ -6,11 +6,13 @@ A server lives in a directory of its own and leaves nothing behind. It is `bao` 
 
 import contextlib
 import ctypes
+import datetime
 import http.client
 import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -336,6 +338,11 @@ class OpenBao:
     def lease(self, lease_id):
         """issue_time, expire_time, ttl … of one lease. ApiError when it has ended."""
         return self("PUT", "sys/leases/lookup", {"lease_id": lease_id})["data"]
+
+    def lease_end(self, lease_id):
+        """As time.time() counts."""
+        text = self.lease(lease_id)["expire_time"]  # with nanoseconds, which are more digits than Python reads
+        return datetime.datetime.fromisoformat(re.sub(r"\.(\d{6})\d*", r".\1", text).replace("Z", "+00:00")).timestamp()
 
     def revoke(self, lease_id):
         self("PUT", "sys/leases/revoke", {"lease_id": lease_id, "sync": True})

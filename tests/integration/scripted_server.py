@@ -37,18 +37,17 @@ class ScriptedServer:
     """script(request, stream) returns the bytes of the answer, or None when it has written to the stream (a socket) itself; None and a closed
     stream end the connection. Each connection has a thread. `pair`: None is plain HTTP. `requests`: all, in the order of their arrival."""
 
-    def __init__(self, pair, script, **tls):
+    def __init__(self, pair, script):
         self.script = script
         self.requests = []
         self.connections = 0
         self._open = set()
         self._lock = threading.Lock()
-        self._context = None
+        self.context = None
         if pair:
-            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self._context.load_cert_chain(pair.certificate, pair.key)
-            for name, value in tls.items():
-                setattr(self._context, name, value)
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.context.set_ciphers("ALL:@SECLEVEL=0")  # it may offer what a client must refuse
+            self.context.load_cert_chain(pair.certificate, pair.key)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = self._listener.getsockname()[1]
         self.address = f"{'https' if pair else 'http'}://127.0.0.1:{self.port}"
@@ -69,8 +68,8 @@ class ScriptedServer:
     def _serve(self, raw):
         stream = raw
         with contextlib.suppress(OSError, ssl.SSLError, ValueError):
-            if self._context:
-                stream = self._context.wrap_socket(raw, server_side=True)
+            if self.context:
+                stream = self.context.wrap_socket(raw, server_side=True)
                 with self._lock:
                     self._open.discard(raw)
                     self._open.add(stream)
@@ -157,7 +156,8 @@ class FakeVault:
         name = path[len("kv/"):].rstrip("/")
         if request.method == "LIST" or "list=true" in request.path:
             prefix = name + "/" if name else ""
-            below = {key[len(prefix):] for key in self.secrets if key.startswith(prefix)}
+            known = [*self.secrets, *(odd[len("kv/"):] for odd in self.odd if odd.startswith("kv/"))]
+            below = {key[len(prefix):] for key in known if key.startswith(prefix)}
             keys = sorted({key.split("/")[0] + "/" if "/" in key else key for key in below})
             return data({"keys": keys}) if keys else errors(404)
         return data(self.secrets[name], lease_duration=2764800) if name in self.secrets else errors(404)

@@ -27,8 +27,11 @@ class Computed(VaultTest):
     def whole(self, name):
         """All files of a secret, read one after the other in one process."""
         def read():
-            return {key: open(f"{self.path(name)}/{key}", encoding="utf-8").read()
-                    for key in ("certificate", "private_key", "issuing_ca", "chain", "fullchain", "bundle", "serial_number")}
+            files = {}
+            for key in ("certificate", "private_key", "issuing_ca", "chain", "fullchain", "bundle", "serial_number"):
+                with open(f"{self.path(name)}/{key}", encoding="utf-8") as file:
+                    files[key] = file.read()
+            return files
         return as_user(ALICE, read)
 
     def openssl(self, *arguments, text):

@@ -66,8 +66,17 @@ class VaultDaemon(Daemon):
         return next(backend for backend in self.json("status")["backends"] if backend["name"] == BACKEND)
 
     def words(self, path):
-        """user.leasefs.status of a file, as ALICE reads it."""
-        return as_user(ALICE, lambda: os.getxattr(self.mount / path, "user.leasefs.status").decode())
+        """user.leasefs.status of a file, or, where it cannot be looked up, of the directory above it that can; as ALICE reads it."""
+        def ask():
+            place = self.mount / path
+            while True:
+                try:
+                    return os.getxattr(place, "user.leasefs.status").decode()
+                except OSError:
+                    place = place.parent
+                    if place == self.mount:
+                        return ""
+        return as_user(ALICE, ask)
 
     def kill_all(self):
         """What a power cut leaves: nothing of the daemon but its files. Mounts are taken away."""
@@ -145,7 +154,9 @@ class VaultTest(unittest.TestCase):
     def credential(self, name, uid=ALICE):
         """(username, password) of a database tree, one after the other in one process, as programs read them."""
         def both():
-            return [open(os.path.join(self.path(name), key), encoding="utf-8").read() for key in ("username", "password")]
+            with open(self.path(f"{name}/username"), encoding="utf-8") as username:
+                with open(self.path(f"{name}/password"), encoding="utf-8") as password:
+                    return [username.read(), password.read()]
         return tuple(as_user(uid, both))
 
     def names(self, name, uid=ALICE):

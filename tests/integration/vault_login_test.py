@@ -28,9 +28,9 @@ class Login(VaultTest):
     def assert_reads(self, auth, logins=1, **options):
         """The secret is there with that login, and one login was enough."""
         mark = self.audit.mark()
-        self.serve(tree("t", "kv1"), auth, **options)
+        self.serve(tree("t", "kv1", ttl="1s"), auth, **options)
         self.assertEqual(self.read("t/a/k"), "value")
-        self.assertEqual(self.names("t"), ["a"])
+        self.assertIn("a", self.names("t"))
         self.assertEqual(self.audit.logins(mark), logins)
         return mark
 
