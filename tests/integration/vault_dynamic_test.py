@@ -216,9 +216,9 @@ class Dynamic(VaultTest):
                 return [before == os.pread(file.fileno(), 1000, 0), before == current()]
         self.assertEqual(as_user(ALICE, child), [True, False])
 
-    def test_lease_scope_uid_gives_each_uid_a_credential_and_revokes_it_after_its_last_close(self):
+    def test_lease_scope_uid_gives_each_uid_a_credential_and_revokes_it_when_it_is_idle(self):
         path = self.role()
-        self.serve(tree("db", path, lease_scope="uid"))
+        self.serve(tree("db", path, lease_scope="uid", idle="2s"))
         alice, bob = self.credential("db", ALICE), self.credential("db", BOB)
         self.assertNotEqual(alice[0], bob[0])
         wait_for("both are revoked", lambda: not self.held(alice[0]) and not self.held(bob[0]), 15)

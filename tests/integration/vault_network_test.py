@@ -90,7 +90,7 @@ class Network(VaultTest):
             return failed, sorted(times)
         return as_user(ALICE, child)
 
-    def over(self, name, most_failures, **settings):
+    def over(self, name, reads, most_failures, **settings):
         path = setup.database_role(self.bao, name)
         self.serve([tree("t", "kv1"), tree("db", path)], address=f"https://{PEER}:{self.bao.node.port}")
         self.assertEqual(self.read("t/s0/k"), "value 0")
@@ -100,8 +100,8 @@ class Network(VaultTest):
         got = self.errno("db/password")
         self.assertIn(got, (0, errno.ETIMEDOUT))
         self.assertLess(time.monotonic() - start, 5.5)
-        failed, times = self.read_all(1, 30)
-        print(f"{self.id()}: {len(failed)} of 30 failed, the longest {times[-1]:.2f} s; {self.relay.lost} packets lost, {self.relay.passed} passed")
+        failed, times = self.read_all(1, reads)
+        print(f"{self.id()}: {len(failed)} of {reads} failed, the longest {times[-1]:.2f} s; {self.relay.lost} packets lost, {self.relay.passed} passed")
         self.assertLess(times[-1], 5.5)
         self.assertLessEqual(len(failed), most_failures)
         self.assertLessEqual(set(failed), {errno.ETIMEDOUT})
@@ -112,13 +112,13 @@ class Network(VaultTest):
         self.assertEqual(self.audit.logins(mark), 0)
 
     def test_f8_a_loss_of_a_third_of_all_packets(self):
-        self.over("lossy", 10, loss=0.3)
+        self.over("lossy", 20, 7, loss=0.3)
 
     def test_f8_packets_that_overtake_each_other(self):
-        self.over("reordered", 0, delay=0.01, jitter=0.1)
+        self.over("reordered", 20, 0, delay=0.01, jitter=0.1)
 
     def test_f8_two_seconds_of_delay(self):
-        self.over("late", 30, delay=1.0)
+        self.over("late", 4, 4, delay=1.0)
 
     def test_f8_a_partition_serves_what_is_known_and_ends_with_it(self):
         path = setup.database_role(self.bao, "parted")
