@@ -274,30 +274,35 @@ class Cluster(VaultTest):
         return sum(node.audit.logins(mark) for node, mark in zip(self.bao.nodes, marks))
 
     def read_over(self, fall):
-        """Reads a new secret every moment while the leader falls: each within the deadline, and 0 further logins."""
-        self.serve(tree("t", "kv1"), extra='[limits]\ndeadline = "15s"\n')  # an election takes seconds, more on a busy machine
+        """Reads a known and a new secret every moment while the leader falls: what is known is there, what is not fails in time at worst and is
+        there soon, and nobody logs in again."""
+        self.serve(tree("t", "kv1", ttl="1s"))
         self.assertEqual(self.read("t/s0/k"), "value 0")
         marks = [node.audit.mark() for node in self.bao.nodes]
         old = fall()
-        longest, number, end = 0.0, 1, time.monotonic() + 8
+        number, failed, end = 1, 0, time.monotonic() + 8
         while time.monotonic() < end and number < 200:
-            value, took = timed(lambda n=number: self.read(f"t/s{n}/k"))
-            self.assertEqual(value, f"value {number}")
-            longest, number = max(longest, took), number + 1
+            self.assertEqual(self.read("t/s0/k"), "value 0")
+            got, took = timed(lambda n=number: self.errno(f"t/s{n}/k"))
+            self.assertIn(got, (0, errno.ETIMEDOUT, errno.EREMOTEIO))
+            self.assertLess(took, 5.5)
+            number, failed = number + 1, failed + (got != 0)
             time.sleep(0.05)
-        print(f"{self.id()}: {number} reads, the longest {longest:.2f} s")
-        self.assertLess(longest, 15.0)
+        print(f"{self.id()}: {failed} of {number} new ones failed")
+        for again in range(1, number):
+            wait_for("it is there", lambda n=again: self.errno(f"t/s{n}/k") == 0, 31)
+            self.assertEqual(self.read(f"t/s{again}/k"), f"value {again}")
         self.assertEqual(self.logins(marks), 0)
         return old
 
-    def test_f4_a_leader_that_is_killed_is_replaced_within_the_deadline(self):
+    def test_f4_a_leader_that_is_killed_fails_no_read_of_what_is_known(self):
         def fall():
             old = self.bao.leader()
             self.bao.kill(old)
             return old
         self.bao.start(self.read_over(fall))
 
-    def test_f4_a_leader_that_steps_down_is_noticed_by_nobody(self):
+    def test_f4_a_leader_that_steps_down_fails_no_read_of_what_is_known(self):
         self.read_over(self.bao.step_down)
 
 
