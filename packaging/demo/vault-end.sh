@@ -1,7 +1,7 @@
 # Part of packaging/demo.sh vault: what is left when leasefs stops.
 
 say "leasefs stop --revoke"
-claim "status is well" sh -c "'$leasefs' status | grep -q ' ok '"
+claim "status says until when the token and the leases live" sh -c "'$leasefs' status | grep -q 'logged in, token until'"
 claim "it revokes what it holds and stops" "$leasefs" stop --revoke
 gone() { [ -z "$(roles)" ]; }
 claim "PostgreSQL has no role of ours any more" until_true gone

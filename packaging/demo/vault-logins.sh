@@ -6,14 +6,14 @@ nothing_minted() { [ "$(mints '.*')" = 0 ] && [ -z "$(roles)" ]; }
 claim "and nothing was minted: PostgreSQL has no role of ours" nothing_minted
 
 say "20 seconds of logins, a new credential every few seconds, the daemon killed in between"
-seen=() good=0 bad=0
+seen=() last='' good=0 bad=0
 declare -A killed=([fs]=0 [vault]=0) does=([fs]="answers readers" [vault]="holds the leases")
 end=$((SECONDS + 20)) next_kill=$((SECONDS + 3)) victim=fs
 while ((SECONDS < end)); do
   if row=$(login) && [[ $row == v-*'|42' ]]; then
     good=$((good + 1)) name=${row%|42}
-    if [ "${seen[-1]:-}" != "$name" ]; then
-      seen+=("$name")
+    if [ "$last" != "$name" ]; then
+      seen+=("$name") last=$name
       printf '          %(%T)T  psql is %s\n' -1 "$name"
     fi
   else

@@ -286,6 +286,19 @@ class OpenBao:
         leader = self.leader()
         return [node for node in self.nodes if node is not leader and node.running()]
 
+    def settle(self):
+        """Until every node that runs has what was written so far: standbys answer reads, and logins, from a copy of their own."""
+        name = f"settled-{random.randrange(1 << 40)}"
+        self("PUT", f"sys/policies/acl/{name}", {"policy": ""})
+
+        def has(node):
+            with contextlib.suppress(ApiError, OSError):
+                return bool(node.api("GET", f"sys/policies/acl/{name}", token=self.root))
+            return False
+        for node in self.nodes:
+            if node.running():
+                wait_for(f"{node.name} has it", lambda n=node: has(n), 20)
+
     def step_down(self):
         """The leader gives up its office; returns when another one, or the same again, has it. Returns the old one."""
         old = self.leader()

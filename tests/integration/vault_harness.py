@@ -130,6 +130,8 @@ class VaultTest(unittest.TestCase):
         address = options.pop("address", self.bao.addresses if self.NODES > 1 else self.bao.address)
         ca = options.pop("ca", self.bao.ca)
         daemon = VaultDaemon(address, ca, trees if isinstance(trees, (list, tuple)) else [trees], auth or self.approle(), **options)
+        if self.NODES > 1:
+            self.bao.settle()
         self.addCleanup(self._close, daemon)
         return daemon
 
