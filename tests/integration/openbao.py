@@ -289,7 +289,7 @@ class OpenBao:
     def settle(self):
         """Until every node that runs has what was written so far: standbys answer reads, and logins, from a copy of their own."""
         name = f"settled-{random.randrange(1 << 40)}"
-        self("PUT", f"sys/policies/acl/{name}", {"policy": ""})
+        self("PUT", f"sys/policies/acl/{name}", {"policy": 'path "none" { capabilities = ["deny"] }'})
 
         def has(node):
             with contextlib.suppress(ApiError, OSError):

@@ -268,7 +268,7 @@ class Dynamic(VaultTest):
                 failed += 1
             time.sleep(0.1)
         print(f"a static role of 5 s: {worked} logins, {failed} that fell into a rotation")
-        self.assertGreater(worked, 4 * failed)
+        self.assertGreater(worked, 2 * failed)  # the server itself rotates up to a period late, and says so only when asked
         self.assertLess(self.audit.reads(path, mark), 40)
 
 
