@@ -208,6 +208,7 @@ void LeaseMachine::Impl::SweepSoon() {
       auto here = next++;
       bool passing = here->second->origin().tree->scope != Scope::kShared || here->second->keys().empty();
       if (passing && here->second->Disposable()) {
+        context.Forget("mint/" + here->first);  // settled, and known as such by the other only
         context.Forget("secret/" + here->first);
         minted.erase(here);
       } else {
