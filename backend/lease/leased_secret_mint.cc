@@ -79,8 +79,14 @@ void LeasedSecret::Send(const Session::Key& key, Reply<Grant> reply) {
     return reply(Failure{Error(ErrorKind::kNoMemory, "there is no room to remember a lease: nothing is minted"),
                          Cause::kRefused});
   }
+  // A refusal is asked about before it counts, which takes time: no intent is left to be taken for an orphan meanwhile.
+  auto settle = lifetime_.Guard([this, sequence = mint_sequence_] {
+    if (mint_sequence_ == sequence) context_.Forget("mint/" + name_);
+  });
   context_.source.Get(*origin_.tree, origin_.below, *key.value,
-                      [reply = std::move(reply), tree = origin_.tree, value = key.value](Answer<Grant> answer) {
+                      [reply = std::move(reply), settle, tree = origin_.tree, value = key.value](auto answer) mutable {
+                        auto* failure = std::get_if<Failure>(&answer);
+                        if (failure != nullptr && failure->cause == Cause::kForbidden && !failure->in_doubt) settle();
                         reply(std::move(answer));
                       });
 }

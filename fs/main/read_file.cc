@@ -31,4 +31,12 @@ Result<SecretBuffer> ReadCredential(const std::string& name, int fd) {
   return text;
 }
 
+Result<SecretBuffer> ReadSmallFile(const std::string& name, int fd) {
+  SecretBuffer text(4096);
+  const ssize_t got = read(fd, text.ExposeMutable().data(), text.size());
+  if (got < 0) return ErrnoError(name, errno);
+  text.Resize(static_cast<size_t>(got));
+  return text;
+}
+
 }  // namespace leasefs

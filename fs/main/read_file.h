@@ -11,5 +11,7 @@ namespace leasefs {
 // From its beginning; `name` is for messages. kTooLarge over vault::CredentialFiles::kMaxBytes; kUnreachable: it grew
 // while it was read. Blocks on the file system.
 Result<SecretBuffer> ReadCredential(const std::string& name, int fd);
+// Of a file that says nothing of its size; at most a page of it.
+Result<SecretBuffer> ReadSmallFile(const std::string& name, int fd);
 
 }  // namespace leasefs

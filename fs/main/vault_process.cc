@@ -1,16 +1,20 @@
 #include "fs/main/vault_process.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "backend/http/curl_library.h"
 #include "backend/http/http_client.h"
+#include "backend/lease/file_lease_list.h"
 #include "backend/lease/machine.h"
 #include "backend/lease/memory_records.h"
 #include "backend/server.h"
+#include "backend/store/store.h"
 #include "backend/vault/vault_source.h"
 #include "fs/base/log.h"
 #include "fs/base/stream.h"
@@ -21,6 +25,7 @@
 #include "fs/main/child_runtime.h"
 #include "fs/main/keeper_files.h"
 #include "fs/main/pending_backend.h"
+#include "fs/main/read_file.h"
 #include "fs/main/tls_files.h"
 #include "fs/main/vault_wiring.h"
 
@@ -38,6 +43,8 @@ class VaultProcess {
 
  private:
   Status Prepare();
+  void ReadStateKey();
+  Status OpenList(Result<SecretBuffer> text);
   Status Connect();
   void UsePem(TlsFiles::Pem pem);
   void OnMessage(ChildMessage message);
@@ -59,8 +66,10 @@ class VaultProcess {
   // Made anew when a reload changes the connection.
   std::unique_ptr<http::HttpClient> http_;
   std::unique_ptr<vault::VaultSource> source_;
+  std::unique_ptr<lease::LeaseList> list_;
   std::unique_ptr<lease::LeaseMachine> machine_;
   Loop::TimerId report_timer_ = Loop::kNoTimer;
+  std::string list_problem_;  // that there is no list of live leases
   bool stopping_ = false;
 };
 
@@ -109,10 +118,7 @@ void VaultProcess::TellReport() {
   report_timer_ = loop_->After(kReportPeriod, [this] { TellReport(); });
   if (machine_ == nullptr) return;
   protocol::Report report = ReportOf(machine_->Report());
-  if (!part_.vault.state_key) {
-    report.problems.emplace_back(
-        "no state_key is set: leases are not listed on disk, and those of before a power cut are not revoked");
-  }
+  if (!list_problem_.empty()) report.problems.push_back(list_problem_);
   backend_.TellReport(std::move(report));
 }
 
@@ -127,21 +133,46 @@ void VaultProcess::TellProblem(const std::string& problem) {
 
 void VaultProcess::UsePem(TlsFiles::Pem pem) {
   settings_.connection.transport.tls.pem = pem;
-  if (http_ == nullptr) {
-    Status connected = Connect();
-    if (!connected.ok()) TellProblem(connected.error().message());
-    return;
-  }
+  if (http_ == nullptr) return ReadStateKey();
   if (pem == nullptr) return;
   Status used = http_->UsePem(std::move(pem));
   if (!used.ok()) TellProblem(used.error().message());
+}
+
+// Without a list all works but one thing: what a power cut leaves behind runs out by itself.
+void VaultProcess::ReadStateKey() {
+  auto connect = [this](Status list) {
+    if (!list.ok()) {
+      list_problem_ = StrCat(list.error().message(),
+                             ": leases are not listed on disk, and those of before a power cut are not revoked");
+    }
+    Status connected = http_ == nullptr ? Connect() : Ok();
+    if (!connected.ok()) TellProblem(connected.error().message());
+  };
+  const auto& key = part_.vault.state_key;
+  if (!key) return connect(Error(ErrorKind::kNotFound, "no state_key is set"));
+  files_->Read(key->name, [this, connect](Result<SecretBuffer> text) { connect(OpenList(std::move(text))); });
+}
+
+Status VaultProcess::OpenList(Result<SecretBuffer> text) {
+  if (!text.ok()) return std::move(text).error().Context("state_key");
+  LEASEFS_ASSIGN_OR_RETURN(key, ParseKeyFile(*text));
+  UniqueFd file(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+  if (!file) return ErrnoError("boot_id", errno);
+  LEASEFS_ASSIGN_OR_RETURN(boot, ReadSmallFile("boot_id", file.get()));
+  const std::string path =
+      part_.vault.state_file.empty() ? StrCat("/var/lib/leasefs/", part_.name, ".leases") : part_.vault.state_file;
+  LEASEFS_ASSIGN_OR_RETURN(
+      list, lease::FileLeaseList::Open(*loop_, path, AeadKey(std::move(key)), std::string(boot.ExposeText())));
+  list_ = std::move(list);
+  return Ok();
 }
 
 Status VaultProcess::Connect() {
   LEASEFS_ASSIGN_OR_RETURN(http, http::HttpClient::Create(settings_.connection, *loop_));
   http_ = std::move(http);
   source_ = std::make_unique<vault::VaultSource>(*loop_, *http_, *files_, settings_);
-  machine_ = std::make_unique<lease::LeaseMachine>(*loop_, *source_, *records_, MachineOptionsOf(part_));
+  machine_ = std::make_unique<lease::LeaseMachine>(*loop_, *source_, *records_, MachineOptionsOf(part_), list_.get());
   keeper_->Send(ChildMessageType::kStatus, 0, "");
   backend_.Use(machine_.get());
   TellReport();

@@ -191,10 +191,10 @@ class Daemon:
         for argument in arguments:
             os.unlink(argument.split("=@")[1])
 
-    def start(self):
+    def start(self, prefix=()):
         assert self.process is None
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([BUILD / "leasefsd", "--config", self.config], stdin=subprocess.DEVNULL, stdout=log,
+            self.process = subprocess.Popen([*prefix, BUILD / "leasefsd", "--config", self.config], stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, start_new_session=True)
         wait_for(f"the daemon serves; its log is\n{self.log_text()}", self.serves, 20)
         return self

@@ -4,7 +4,6 @@
 import errno
 import os
 import time
-import unittest
 
 import harness
 import openbao_setup as setup
@@ -50,7 +49,6 @@ class Kv(VaultTest):
             self.assertEqual(self.read(f"{secret}/user"), "alice")
             self.assertEqual(os.stat(self.path(f"{secret}/user")).st_size, 5)
 
-    @unittest.expectedFailure  # missing yet: a lookup asks for a listing, and takes its refusal for an answer
     def test_names_are_read_without_a_listing_where_the_policy_gives_none(self):
         setup.policy(self.bao, "unlisted", {"kv1/web/*": ["read"], "kv2/data/web/*": ["read"]})
         self.serve([tree("one", "kv1/web"), tree("two", "kv2/web")], self.approle(["unlisted"], "unlisted"))

@@ -72,7 +72,7 @@ TEST_F(StaticPlacesTest, ARotationThatIsLateIsAskedForAgainWithinSeconds) {
     version = Read("kv");
   }
   EXPECT_EQ(Text(version), "p1");
-  EXPECT_LE(reads, 7);
+  EXPECT_LE(reads, 12);
 }
 
 TEST_F(StaticPlacesTest, AnOutageIsNotAskedAboutAgainForHalfASecondOrAsTheServerSays) {
