@@ -116,6 +116,12 @@ std::string_view LoginMethodName(LoginMethod method) {
   return "";
 }
 
+Logins::Logins(VaultClient& client, CredentialFiles& files, const VaultSettings& settings,
+               lease::SurvivingRecords* records)
+    : client_(client), files_(files), settings_(settings), records_(records) {
+  if (records_ != nullptr) ForgetUnused();
+}
+
 const std::string& Logins::NameSpaceOf(const std::string& identity) const {
   const auto found = settings_.identities.find(identity);
   const bool own = found != settings_.identities.end() && !found->second.name_space.empty();

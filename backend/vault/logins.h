@@ -1,10 +1,11 @@
 // Logins: each method's way from a credential to a token, and what the server says of tokens.
 #pragma once
 
-#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "backend/lease/surviving_records.h"
 #include "backend/vault/credential_files.h"
 #include "backend/vault/settings.h"
 #include "backend/vault/vault_client.h"
@@ -13,8 +14,8 @@ namespace leasefs::vault {
 
 class Logins {
  public:
-  Logins(VaultClient& client, CredentialFiles& files, const VaultSettings& settings)
-      : client_(client), files_(files), settings_(settings) {}
+  // `records` keeps what wrapping tokens held, for later logins and successors; null: nothing is kept.
+  Logins(VaultClient& client, CredentialFiles& files, const VaultSettings& settings, lease::SurvivingRecords* records);
 
   // `identity` is one of the settings'.
   void Login(const std::string& identity, lease::Reply<lease::Token> done);
@@ -23,20 +24,24 @@ class Logins {
   // Only what was got by a login of ours.
   void Revoke(const std::string& identity, const SecretBuffer& token, lease::Reply<Done> done);
 
-  // The credential of this identity is another now: what was made of the last one is forgotten.
-  void Forget(const std::string& identity);
-
   // Of a request in this identity's name.
   const std::string& NameSpaceOf(const std::string& identity) const;
 
  private:
   using GotCredential = std::function<void(lease::Answer<SecretBuffer>)>;
+  struct Unwrapped {
+    SecretBuffer wrapping_token;
+    SecretBuffer secret_id;
+  };
 
   // The file's bytes without the line end behind them, if a request can carry them.
   void ReadFile(const std::string& identity, GotCredential done);
   void LoginByToken(const std::string& identity, SecretBuffer token, lease::Reply<lease::Token> done);
   void LoginBySecretId(const std::string& identity, lease::Reply<lease::Token> done);
   void Unwrap(const std::string& identity, SecretBuffer wrapping_token, GotCredential done);
+  std::optional<Unwrapped> Recall(const std::string& identity) const;
+  void Keep(const std::string& identity, const Unwrapped& unwrapped);
+  void ForgetUnused();
   void Post(const std::string& identity, const SecretBuffer& credential, lease::Reply<lease::Token> done);
   // 403 of lookup-self tells of a dead token or of a policy; another endpoint, which every live token may ask, knows.
   void TellDeadFromDenied(const std::string& identity, const SecretBuffer& token, lease::Failure denied,
@@ -48,9 +53,7 @@ class Logins {
   VaultClient& client_;
   CredentialFiles& files_;
   const VaultSettings& settings_;
-  // What wrapping tokens held: they are used up, so this is all there is. By identity.
-  std::map<std::string, SecretBuffer> unwrapped_;
-  std::map<std::string, uint64_t> forgotten_;  // how often, so that what is on its way then is not kept
+  lease::SurvivingRecords* const records_;
 };
 
 // Of a token, from the `data` of a look at it. Zero: it never ends.

@@ -74,10 +74,11 @@ SecretBuffer LeaseBody(const std::string& lease_id, std::string_view rest) {
 }  // namespace
 
 struct VaultSource::Impl {
-  Impl(Loop& loop, http::HttpClient& http, CredentialFiles& files, VaultSettings given)
+  Impl(Loop& loop, http::HttpClient& http, CredentialFiles& files, VaultSettings given,
+       lease::SurvivingRecords* records)
       : settings(std::move(given)),
         client(loop, http, {.read = settings.read_timeout, .change = settings.change_timeout}),
-        logins(client, files, settings),
+        logins(client, files, settings, records),
         places(client),
         kv(client) {
     for (const auto& [name, identity] : settings.identities) Watch(files, name, identity);
@@ -88,7 +89,6 @@ struct VaultSource::Impl {
     const std::string& file = by_certificate ? settings.client_certificate_file : identity.file;
     if (file.empty()) return;
     files.Watch(file, client.WhileAlive(std::function<void()>([this, name = name] {
-      logins.Forget(name);
       if (credential_changed) credential_changed(name);
     })));
   }
@@ -121,8 +121,9 @@ struct VaultSource::Impl {
   std::function<void(const std::string&)> credential_changed;
 };
 
-VaultSource::VaultSource(Loop& loop, http::HttpClient& http, CredentialFiles& files, VaultSettings settings)
-    : impl_(std::make_unique<Impl>(loop, http, files, std::move(settings))) {}
+VaultSource::VaultSource(Loop& loop, http::HttpClient& http, CredentialFiles& files, VaultSettings settings,
+                         lease::SurvivingRecords* records)
+    : impl_(std::make_unique<Impl>(loop, http, files, std::move(settings), records)) {}
 
 VaultSource::~VaultSource() = default;
 

@@ -1,18 +1,20 @@
 // VaultSource: HashiCorp Vault and OpenBao, as the lease machine asks them.
 //
 // It speaks over an HttpClient, whose connections several sources could share, and asks for credentials by
-// CredentialFiles. Of what it was told it keeps what is mounted where, when static roles rotated, and what a wrapping
-// token held: the only secret, since nobody can ask for it again.
+// CredentialFiles. Of what it was told it keeps what is mounted where and when static roles rotated; and, sealed in
+// SurvivingRecords, what a wrapping token held: nobody can ask for that again, so it must outlive the process.
 //
-// HTTP/2 is spoken where the server does, over which requests share a connection. While that lives, its header table
-// holds the token (backend/http/curl_library.h), in the memory of a process that holds the token anyway; `http2 =
-// false` keeps it out of there.
+// Of a token, a credential or an answer nothing is left in this process once its callback has run, if the HttpClient
+// speaks HTTP/1.1, as it does by default: a connection of HTTP/2 keeps the token in its header table and the last
+// answers in its buffers for as long as it lives, which may be longer than the token and the lease
+// (backend/http/curl_library.h).
 #pragma once
 
 #include <memory>
 
 #include "backend/http/http_client.h"
 #include "backend/lease/source.h"
+#include "backend/lease/surviving_records.h"
 #include "backend/vault/credential_files.h"
 #include "backend/vault/settings.h"
 #include "fs/base/loop.h"
@@ -21,8 +23,10 @@ namespace leasefs::vault {
 
 class VaultSource final : public lease::Source {
  public:
-  // All that is referred to outlives the source. `settings` have been checked.
-  VaultSource(Loop& loop, http::HttpClient& http, CredentialFiles& files, VaultSettings settings);
+  // All that is referred to outlives the source. `settings` have been checked. Without `records`, each login unwraps
+  // anew, which works once.
+  VaultSource(Loop& loop, http::HttpClient& http, CredentialFiles& files, VaultSettings settings,
+              lease::SurvivingRecords* records);
   ~VaultSource() override;
   VaultSource(const VaultSource&) = delete;
   VaultSource& operator=(const VaultSource&) = delete;

@@ -12,6 +12,8 @@ namespace {
 using lease::Answer;
 using lease::Failure;
 
+constexpr std::string_view kRecord = "unwrapped/";
+
 std::string WithoutSlashes(std::string_view path) {
   while (path.starts_with('/')) path.remove_prefix(1);
   while (path.ends_with('/')) path.remove_suffix(1);
@@ -20,25 +22,55 @@ std::string WithoutSlashes(std::string_view path) {
 
 }  // namespace
 
-void Logins::Forget(const std::string& identity) {
-  unwrapped_.erase(identity);
-  ++forgotten_[identity];
+// A record is the wrapping token, which is one word, a line end, and the secret-id. A wrapping token is used up:
+// this is all there is of the secret-id; and it is sealed, so that it lies open only while somebody logs in with it.
+std::optional<Logins::Unwrapped> Logins::Recall(const std::string& identity) const {
+  if (records_ == nullptr) return std::nullopt;
+  const Result<SecretBuffer> record = records_->Get(StrCat(kRecord, identity));
+  if (!record.ok()) return std::nullopt;
+  const std::string_view text = record->ExposeText();
+  const size_t end = text.find('\n');
+  if (end == std::string_view::npos) return std::nullopt;
+  return Unwrapped{SecretBuffer::CopyOf(text.substr(0, end)), SecretBuffer::CopyOf(text.substr(end + 1))};
 }
 
+// Without room for it the next login finds the wrapping token used up, and says so.
+void Logins::Keep(const std::string& identity, const Unwrapped& unwrapped) {
+  if (records_ == nullptr) return;
+  SecretBuffer record = SecretBuffer::CopyOf(unwrapped.wrapping_token.Expose());
+  record.Append("\n");
+  record.Append(unwrapped.secret_id.Expose());
+  (void)records_->Put(StrCat(kRecord, identity), record);
+}
+
+// Of identities that a reload took away, or that log in by other means now.
+void Logins::ForgetUnused() {
+  std::vector<std::string> unused;
+  records_->ForEach([&](const std::string& name) {
+    if (!name.starts_with(kRecord)) return;
+    const auto found = settings_.identities.find(name.substr(kRecord.size()));
+    if (found == settings_.identities.end() || found->second.wrapped.empty()) unused.push_back(name);
+  });
+  for (const std::string& name : unused) records_->Erase(name);
+}
+
+// Unwrapped once for all logins, until another wrapping token is in the file; a used one may be deleted.
 void Logins::LoginBySecretId(const std::string& identity, lease::Reply<lease::Token> done) {
-  // Unwrapped once for all logins, until the file changes.
-  if (const auto known = unwrapped_.find(identity); known != unwrapped_.end()) {
-    return Post(identity, known->second, std::move(done));
-  }
-  const uint64_t era = forgotten_[identity];
-  ReadFile(identity, [this, identity, era, done = std::move(done)](Answer<SecretBuffer> read) {
-    if (auto* failure = FailureIn(read)) return done(std::move(*failure));
+  ReadFile(identity, [this, identity, done = std::move(done)](Answer<SecretBuffer> read) {
+    auto* failure = FailureIn(read);
+    const auto kept = Recall(identity);
+    if (kept && (failure != nullptr || ConstantTimeEqual(kept->wrapping_token, std::get<SecretBuffer>(read)))) {
+      return Post(identity, kept->secret_id, done);
+    }
+    if (failure != nullptr) return done(std::move(*failure));
+    auto unwrapped = std::make_shared<Unwrapped>();
+    unwrapped->wrapping_token = SecretBuffer::CopyOf(std::get<SecretBuffer>(read).Expose());
     Unwrap(identity, std::move(std::get<SecretBuffer>(read)),
-           [this, identity, era, done](Answer<SecretBuffer> unwrapped) {
-             if (auto* failure = FailureIn(unwrapped)) return done(std::move(*failure));
-             SecretBuffer secret_id = std::move(std::get<SecretBuffer>(unwrapped));
-             Post(identity, secret_id, done);
-             if (forgotten_[identity] == era) unwrapped_[identity] = std::move(secret_id);
+           [this, identity, unwrapped, done](Answer<SecretBuffer> got) {
+             if (auto* refused = FailureIn(got)) return done(std::move(*refused));
+             unwrapped->secret_id = std::move(std::get<SecretBuffer>(got));
+             Keep(identity, *unwrapped);
+             Post(identity, unwrapped->secret_id, done);
            });
   });
 }

@@ -109,7 +109,7 @@ Status LoginCheck::Prepare() {
   settings.connection.transport.tls.pem = pem;
   LEASEFS_ASSIGN_OR_RETURN(http, http::HttpClient::Create(settings.connection, loop_));
   http_ = std::move(http);
-  source_ = std::make_unique<vault::VaultSource>(loop_, *http_, files_, settings);
+  source_ = std::make_unique<vault::VaultSource>(loop_, *http_, files_, settings, nullptr);
   trees_ = MachineOptionsOf(part_).trees;
   return Ok();
 }

@@ -119,6 +119,9 @@ void VaultProcess::TellReport() {
   if (machine_ == nullptr) return;
   protocol::Report report = ReportOf(machine_->Report());
   if (!list_problem_.empty()) report.problems.push_back(list_problem_);
+  for (const http::AddressReport& address : http_->Addresses()) {
+    if (!address.last_error.empty()) report.problems.push_back(StrCat(address.address, ": ", address.last_error));
+  }
   backend_.TellReport(std::move(report));
 }
 
@@ -171,7 +174,7 @@ Status VaultProcess::OpenList(Result<SecretBuffer> text) {
 Status VaultProcess::Connect() {
   LEASEFS_ASSIGN_OR_RETURN(http, http::HttpClient::Create(settings_.connection, *loop_));
   http_ = std::move(http);
-  source_ = std::make_unique<vault::VaultSource>(*loop_, *http_, *files_, settings_);
+  source_ = std::make_unique<vault::VaultSource>(*loop_, *http_, *files_, settings_, &*records_);
   machine_ = std::make_unique<lease::LeaseMachine>(*loop_, *source_, *records_, MachineOptionsOf(part_), list_.get());
   keeper_->Send(ChildMessageType::kStatus, 0, "");
   backend_.Use(machine_.get());

@@ -281,6 +281,38 @@ TEST_F(WrappedTest, IsLookedAtThenUnwrappedOnceForAllLogins) {
   EXPECT_EQ(Asked().back(), "POST auth/approle/login");
 }
 
+TEST_F(WrappedTest, ASuccessorLogsInWithWhatWasUnwrappedAndTheFileMayBeGone) {
+  Wrapped();
+  Good(Login("web"));
+  Again();
+  files_.contents.erase("wrapped");
+  On("POST auth/approle/login", 200, Envelope(kAuth));
+  Good(Login("web"));
+  ASSERT_THAT(Asked(), ElementsAre("POST auth/approle/login"));
+  EXPECT_EQ(Last().body, R"({"role_id":"r","secret_id":"the-secret-id"})");
+}
+
+TEST_F(WrappedTest, ANewWrapIsUnwrappedBySuccessorsToo) {
+  Wrapped();
+  Good(Login("web"));
+  Again();
+  files_.contents["wrapped"] = "s.second\n";
+  Wrapped();
+  Good(Login("web"));
+  EXPECT_EQ(record_.attempts.at(1).headers.at("X-Vault-Token"), "s.second");
+}
+
+TEST_F(WrappedTest, WhatWasUnwrappedForAnIdentityThatIsGoneIsForgotten) {
+  Wrapped();
+  Good(Login("web"));
+  settings_.identities["web"].wrapped.clear();
+  Again();
+  (void)source();
+  size_t left = 0;
+  records_.ForEach([&](const std::string&) { ++left; });
+  EXPECT_EQ(left, 0U);
+}
+
 TEST_F(WrappedTest, AForgedWrapIsNotUsed) {
   Wrapped("sys/wrapping/wrap");
   EXPECT_THAT(Words(Login("web")), AllOf(StartsWith("refused login_refused: "), HasSubstr("made by sys/wrapping/wrap"),

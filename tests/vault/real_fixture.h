@@ -66,7 +66,7 @@ class RealFixture : public testing::Test {
     client_ = std::move(*client);
   }
   VaultSource& source() {
-    if (source_ == nullptr) source_ = std::make_unique<VaultSource>(*loop_, *client_, files_, settings_);
+    if (source_ == nullptr) source_ = std::make_unique<VaultSource>(*loop_, *client_, files_, settings_, nullptr);
     return *source_;
   }
 

@@ -11,6 +11,7 @@
 
 #include "backend/vault/vault_source.h"
 #include "fs/base/sim_loop.h"
+#include "tests/lease/map_records.h"
 #include "tests/support/scripted_transport.h"
 #include "tests/vault/memory_files.h"
 #include "tests/vault/scripted_vault.h"
@@ -51,7 +52,7 @@ class VaultFixture : public testing::Test {
           options_, loop_, std::make_unique<ScriptedTransport>(loop_, record_, [this](const http::Attempt& a) {
             return server_.Act(a);
           }));
-      source_ = std::make_unique<VaultSource>(loop_, *client_, files_, settings_);
+      source_ = std::make_unique<VaultSource>(loop_, *client_, files_, settings_, &records_);
     }
     return *source_;
   }
@@ -156,6 +157,7 @@ class VaultFixture : public testing::Test {
   SimLoop loop_{1};
   ScriptedTransport::Record record_;
   test::MemoryFiles files_{loop_};
+  lease::MapRecords records_;  // survive Again()
   http::ClientOptions options_;
   VaultSettings settings_;
   SecretBuffer token_ = SecretBuffer::CopyOf("s.token");
