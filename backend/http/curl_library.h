@@ -10,7 +10,8 @@ namespace leasefs::http {
 //
 // What curl and OpenSSL allocate is wiped when it is freed. What that leaves: nghttp2 takes no allocator from
 // curl 7.88, so the token in its header table is wiped only in an executable that links leasefs_wiping_free; and while
-// an HTTP/2 connection is open, that table holds the token and curl's buffer the last answer. HTTP/1.1 keeps neither.
+// an HTTP/2 connection is open, that table holds tokens and curl's buffers the last answers, which may have ended
+// since. HTTP/1.1 keeps neither: tests/integration/vault_canary_test.py looks.
 //
 // The process ignores SIGPIPE: OpenSSL writes to connections that may have ended.
 Status SetUpCurl();

@@ -47,7 +47,7 @@ struct VaultOptions {                                   // [backend.NAME] type =
   std::string server_name;                              // SNI and verification; "" = the address's
   std::string client_certificate, client_key;           // PEM files, both or none
   std::string name_space;                               // "a/b", "" = root
-  bool http2 = true;
+  bool http2 = false;                                   // keeps tokens and answers in memory
   uint32_t concurrency = 16;
   OnStop on_stop = OnStop::kKeep;
   std::optional<KeySource> state_key;                   // none: no list of live leases on disk

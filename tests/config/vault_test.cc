@@ -13,7 +13,7 @@ ca_file = "/etc/ca.pem"
 client_certificate = "/etc/c.pem"
 client_key = "/etc/k.pem"
 namespace = "a/b"
-http2 = false
+http2 = true
 concurrency = 4
 on_stop = "revoke"
 state_key = { credential = "lease-key" }
@@ -53,7 +53,7 @@ TEST(VaultConfigTest, EverythingIsReadAndReachesTheProcess) {
   EXPECT_EQ(vault.addresses, (std::vector<std::string>{"https://vault-1:8200", "https://[::1]:8200"}));
   EXPECT_EQ(vault.ca_file, "/etc/ca.pem");
   EXPECT_EQ(vault.name_space, "a/b");
-  EXPECT_FALSE(vault.http2);
+  EXPECT_TRUE(vault.http2);
   EXPECT_EQ(vault.concurrency, 4u);
   EXPECT_EQ(vault.on_stop, VaultOptions::OnStop::kRevoke);
   ASSERT_EQ(vault.identities.size(), 2u);
