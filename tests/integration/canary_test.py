@@ -4,9 +4,7 @@
 What is looked for is first found where it has to be (a scan that finds nothing then is blind and fails).
 """
 
-import array
 import base64
-import binascii
 import concurrent.futures
 import contextlib
 import json
@@ -21,110 +19,10 @@ import sys
 import tempfile
 import time
 import unittest
-import urllib.parse
 
 import harness
-from harness import ALICE, Daemon, DaemonTest, read_as, wait_for
-
-CHUNK = 1 << 20
-OVERLAP = 512
-
-
-def forms(canary):
-    """{name: bytes} of all encodings that are looked for. base64 at its three offsets, without the parts that neighbours change."""
-    found = {"raw": canary, "hex": binascii.hexlify(canary), "HEX": binascii.hexlify(canary).upper(),
-             "percent": urllib.parse.quote_from_bytes(canary, safe="").encode(), "json": json.dumps(canary.decode("latin-1"))[1:-1].encode()}
-    for offset in range(3):
-        for name, encode in (("base64", base64.b64encode), ("base64url", base64.urlsafe_b64encode)):
-            text = encode(b"\0" * offset + canary + b"\0" * ((-len(canary) - offset) % 3))
-            found[f"{name}+{offset}"] = text[4 if offset else 0:-4]
-    return found
-
-
-def hits_in(data, looked_for):
-    return {name for name, form in looked_for.items() if form in data}
-
-
-def scan_chunks(read, looked_for, begin, end):
-    found, tail, at = set(), b"", begin
-    while at < end:
-        data = read(at, min(CHUNK, end - at))
-        if not data:
-            break
-        if data.count(0) != len(data):
-            found |= hits_in(tail + data, looked_for)
-        tail, at = data[-OVERLAP:], at + len(data)
-    return found
-
-
-def touched(pid, begin, end):
-    """The runs of pages in [begin, end) that are in memory or swapped: the rest was never written."""
-    page = os.sysconf("SC_PAGESIZE")
-    with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
-        entries = array.array("Q", os.pread(pagemap.fileno(), (end - begin) // page * 8, begin // page * 8))
-    run = None
-    for number, entry in enumerate(entries):
-        here = entry >> 62 != 0
-        if here and run is None:
-            run = number
-        if not here and run is not None:
-            yield begin + run * page, begin + number * page
-            run = None
-    if run is not None:
-        yield begin + run * page, end
-
-
-def scan_process(pid, looked_for):
-    """Writable maps and memfds of one process; {(where, form)}."""
-    found = set()
-    with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
-        maps = [line.split(None, 5) for line in file]
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        for entry in maps:
-            name = entry[5].strip() if len(entry) > 5 else "anonymous"
-            if "w" not in entry[1] or name.startswith(("/memfd:", "/dev/", "[vv")):
-                continue
-            begin, end = (int(part, 16) for part in entry[0].split("-"))
-
-            def read(at, size):
-                try:
-                    return os.pread(memory.fileno(), size, at)
-                except OSError:
-                    return b""
-
-            for first, last in touched(pid, begin, end):
-                found |= {(f"{name} of {pid}", form) for form in scan_chunks(read, looked_for, first, last)}
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        link = os.readlink(f"/proc/{pid}/fd/{fd}")
-        if not link.startswith("/memfd:"):
-            continue
-        with open(f"/proc/{pid}/fd/{fd}", "rb", buffering=0) as memfd:
-            size, at = os.fstat(memfd.fileno()).st_size, 0
-            while at < size:
-                try:
-                    at = os.lseek(memfd.fileno(), at, os.SEEK_DATA)
-                except OSError:
-                    break
-                hole = os.lseek(memfd.fileno(), at, os.SEEK_HOLE)
-                found |= {(link, form) for form in scan_chunks(lambda where, count: os.pread(memfd.fileno(), count, where), looked_for, at, hole)}
-                at = hole
-    return found
-
-
-def seen_while_it_runs(pid, looked_for, steps=400, step=0.001):
-    """Lets a process run for moments, stopped in between, until the scan sees what it works with. Leaves it running."""
-    try:
-        for _ in range(steps):
-            os.kill(pid, signal.SIGSTOP)
-            wait_for("it is stopped", lambda: pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "TtZ")
-            found = scan_process(pid, looked_for)
-            if found:
-                return found
-            os.kill(pid, signal.SIGCONT)
-            time.sleep(step)
-    finally:
-        os.kill(pid, signal.SIGCONT)
-    return set()
+from harness import ALICE, Daemon, read_as, wait_for
+from memory_scan import forms, hits_in, scan_process, seen_while_it_runs
 
 
 class Canaries(unittest.TestCase):
