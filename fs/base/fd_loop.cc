@@ -69,7 +69,7 @@ class EpollLoop final : public FdLoop {
   bool HasPosted() EXCLUDES(mutex_);
   void Wake();
   void RunDueTimers();
-  void ArmTimer();
+  bool ArmTimer();
   void WaitAndDispatch();
   void Dispatch(const epoll_event& event);
 
@@ -212,24 +212,24 @@ void EpollLoop::RunDueTimers() {
   }
 }
 
-void EpollLoop::ArmTimer() {
+// False: a timer is due already, and none is armed for it. To set the kernel's timer is dear, in virtual machines above
+// all: one that is armed for an earlier moment, since cancelled or run, is left to fire in vain, once.
+bool EpollLoop::ArmTimer() {
   BootTime next = timers_.empty() ? kNever : timers_.begin()->first.first;
-  if (next == armed_) return;
+  if (next <= Now()) return false;
+  if (armed_ <= next) return true;
   armed_ = next;
   itimerspec setting = {};
-  if (next != kNever) {
-    // Zero would disarm; what is in the past fires at once.
-    Duration since_boot = std::max(next.time_since_epoch(), Duration(1));
-    auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since_boot);
-    setting.it_value = {.tv_sec = seconds.count(), .tv_nsec = (since_boot - seconds).count()};
-  }
+  auto seconds = std::chrono::duration_cast<std::chrono::seconds>(next.time_since_epoch());
+  setting.it_value = {.tv_sec = seconds.count(), .tv_nsec = (next.time_since_epoch() - seconds).count()};
   if (timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting, nullptr) != 0) std::abort();
+  return true;
 }
 
 void EpollLoop::WaitAndDispatch() {
-  ArmTimer();
+  const bool due = !ArmTimer();
   std::array<epoll_event, 64> events;
-  int timeout = HasPosted() || stop_ ? 0 : -1;
+  int timeout = due || HasPosted() || stop_ ? 0 : -1;
   int count = epoll_wait(epoll_.get(), events.data(), events.size(), timeout);
   if (count < 0 && errno != EINTR) std::abort();
   for (int i = 0; i < count; ++i) Dispatch(events[static_cast<size_t>(i)]);
