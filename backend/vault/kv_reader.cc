@@ -83,7 +83,7 @@ struct KvReader::Listing {
       if (failure != nullptr && failure->cause == lease::Cause::kOutage) return done(std::move(*failure));
     }
     if (no_folders != nullptr && no_keys != nullptr) {
-      return done(std::move(IsNotFound(*no_folders) ? *no_keys : *no_folders));
+      return done(std::move(IsNotFound(*no_keys) ? *no_folders : *no_keys));  // to read is what a policy needs most
     }
     std::vector<Entry> entries;
     for (auto* part : {&*folders, &*keys}) {

@@ -38,7 +38,6 @@ constexpr Duration kRevokeLimit = std::chrono::seconds(25);  // less than the ke
 
 class VaultProcess {
  public:
-  explicit VaultProcess(const Arguments& arguments) : arguments_(arguments) {}
   Status Serve();
 
  private:
@@ -53,7 +52,6 @@ class VaultProcess {
   void TellProblem(const std::string& problem);
   void TellReport();
 
-  const Arguments& arguments_;
   VaultPart part_;
   vault::VaultSettings settings_;
   std::unique_ptr<FdLoop> loop_;
@@ -241,7 +239,7 @@ void VaultProcess::BeginStop(bool revoke) {
 Status Run(const Arguments& arguments) {
   LEASEFS_RETURN_IF_ERROR(BeginChild(arguments, StrCat("vault ", arguments.name), "leasefsd-vault", Network::kHost));
   LEASEFS_RETURN_IF_ERROR(http::SetUpCurl());
-  return VaultProcess(arguments).Serve();
+  return VaultProcess().Serve();
 }
 
 }  // namespace
