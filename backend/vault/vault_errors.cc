@@ -265,6 +265,7 @@ Failure FailureOfStranger(const Subject& subject, const http::Response& response
   } else {
     what += StrCat("what is not the answer of such a server", why.empty() ? "" : ": ", why);
   }
+  if (response.status == 400 && response.address.starts_with("http://")) what += "; if it speaks TLS, write https://";
   Failure failure = Outage(subject, response, what);
   if (response.status == 429) {
     failure.error = Error(ErrorKind::kUnreachable, failure.error.message());

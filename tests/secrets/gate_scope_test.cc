@@ -286,7 +286,7 @@ TEST_F(GateOpenScopeTest, AnOpenThatFailsLeavesNothing) {
   backend_.outage = ErrorKind::kInterrupted;  // no answer
   EXPECT_EQ(Read(), ErrorKindName(ErrorKind::kUnreachable));
   Run(seconds(1));
-  EXPECT_THAT(backend_.forgotten(), SizeIs(2));
+  EXPECT_THAT(backend_.forgotten(), SizeIs(1)) << "the other one when its answer has come";
   backend_.outage.reset();
   SimRead open = Open();
   EXPECT_THAT(open.bytes, StartsWith("db/"));
