@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive PYTHONDONTWRITEBYTECODE=1
-quick=0 fuzz_seconds=0 sim_seeds=1000 failed=() not_run=()
+quick=0 fuzz_seconds=0 sim_seeds= failed=() not_run=()
 while (($#)); do
   case $1 in
     --quick) quick=1 ;;
@@ -76,7 +76,7 @@ else
   not_run+=("the fuzzers (--fuzz)")
 fi
 
-export LEASEFS_SIM_SEEDS=$sim_seeds
+[ -z "$sim_seeds" ] || export LEASEFS_SIM_SEEDS=$sim_seeds  # else each simulation has its own number
 tests/lint/leftovers.sh remember
 say "all tests of the release build"
 status=0
