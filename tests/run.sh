@@ -3,7 +3,7 @@
 #
 #   --quick        only the release build and its tests: no sanitizers, no clang-tidy
 #   --fuzz         each fuzzer for ten minutes as well
-#   --sim-seeds N  simulated hours (default 1000)
+#   --sim-seeds N  simulated hours of each simulation (default 1000 for fs, 10000 for the lease machine)
 #
 # Idempotent. Everything it makes lies in build/, but for the Debian packages and the users of the package. It leaves no mount, no process
 # and no namespace behind. The last lines are ctest's summary of the release build, which runs the real mounts, containers and servers,
