@@ -99,7 +99,7 @@ SecretBuffer Encode(const MintIntent& intent);
 SecretBuffer Encode(const TokensRecord& record);
 SecretBuffer Encode(const Counters& counters);
 // kInvalid.
-Result<SecretRecord> DecodeSecret(const SecretBuffer& record);
+Result<SecretRecord> DecodeSecret(const SecretBuffer& bytes);
 Result<MintIntent> DecodeIntent(const SecretBuffer& record);
 Result<TokensRecord> DecodeTokens(const SecretBuffer& record);
 Result<Counters> DecodeCounters(const SecretBuffer& record);

@@ -175,7 +175,8 @@ void VersionTable::Unpin(uint32_t slot) {
   if (it == pins_.end()) return;
   if (--it->second > 0) return;
   pins_.erase(it);
-  if (auto read = being_read_.find((*this)[slot].node); --read->second == 0) being_read_.erase(read);
+  auto read = being_read_.find((*this)[slot].node);
+  if (read != being_read_.end() && --read->second == 0) being_read_.erase(read);
   if (!IsCurrent(slot)) Free(slot);
 }
 

@@ -12,6 +12,7 @@
 
 #include "backend/vault/vault_source.h"
 #include "fs/base/strings.h"
+#include "tests/lease/map_records.h"
 #include "tests/support/test_certificates.h"
 #include "tests/vault/bao_server.h"
 #include "tests/vault/memory_files.h"
@@ -66,7 +67,7 @@ class RealFixture : public testing::Test {
     client_ = std::move(*client);
   }
   VaultSource& source() {
-    if (source_ == nullptr) source_ = std::make_unique<VaultSource>(*loop_, *client_, files_, settings_, nullptr);
+    if (source_ == nullptr) source_ = std::make_unique<VaultSource>(*loop_, *client_, files_, settings_, &records_);
     return *source_;
   }
 
@@ -165,6 +166,7 @@ class RealFixture : public testing::Test {
   VaultSettings settings_;
   SecretBuffer root_;
   std::unique_ptr<http::HttpClient> client_;
+  lease::MapRecords records_;
   std::unique_ptr<VaultSource> source_;
 };
 
