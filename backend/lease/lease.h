@@ -100,8 +100,8 @@ SecretBuffer Encode(const TokensRecord& record);
 SecretBuffer Encode(const Counters& counters);
 // kInvalid.
 Result<SecretRecord> DecodeSecret(const SecretBuffer& bytes);
-Result<MintIntent> DecodeIntent(const SecretBuffer& record);
-Result<TokensRecord> DecodeTokens(const SecretBuffer& record);
-Result<Counters> DecodeCounters(const SecretBuffer& record);
+Result<MintIntent> DecodeIntent(const SecretBuffer& bytes);
+Result<TokensRecord> DecodeTokens(const SecretBuffer& bytes);
+Result<Counters> DecodeCounters(const SecretBuffer& bytes);
 
 }  // namespace leasefs::lease
