@@ -125,7 +125,7 @@ class Kill(VaultTest):
         proxy = ScriptedServer(self.bao.authority.issue("proxy"), forward)
         self.addCleanup(proxy.close)
         self.addCleanup(answer_now.set)
-        self.serve(tree("db", path, mint_interval="1s"), address=proxy.address)
+        self.serve(tree("db", path, mint_interval="1s"), address=proxy.address, extra='[limits]\ndeadline = "15s"\n')
         self.assertIn("username", self.names("db"))
         mark = self.audit.mark()
         reader = subprocess.Popen(["cat", self.path("db/username")], user=ALICE, group=ALICE, extra_groups=[], stdout=subprocess.PIPE)
