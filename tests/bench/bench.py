@@ -214,7 +214,7 @@ def put_frame(secret, key, value):
     def text(data):
         return struct.pack("<I", len(data)) + data
 
-    put = text(secret.encode()) + b"\x01" + struct.pack("<I", 1) + text(key.encode()) + b"\x00" + text(value)
+    put = text(secret.encode()) + b"\x01" + struct.pack("<I", 1) + text(key.encode()) + b"\x00" + text(value) + b"\x00"
     request = b"\x00" + text(secret.encode()) + struct.pack("<I", 0) + struct.pack("<Q", 0) + b"\x00" + struct.pack("<I", 1) + put
     request += b"\x00" + text(b"")
     return struct.pack("<IHH", len(request), 1, 0) + request
