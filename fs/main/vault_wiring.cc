@@ -103,7 +103,8 @@ Result<vault::VaultSettings> VaultSettingsOf(const VaultPart& part) {
   settings.client_certificate_file = options.client_certificate;
   settings.client_key_file = options.client_key;
   settings.name_space = options.name_space;
-  settings.read_timeout = part.deadline;  // no reader waits longer, and only a failure that is known can be told at once
+  // No reader waits longer, and only a failure that is known can be told at once.
+  settings.read_timeout = part.deadline;
   for (const IdentityOptions& identity : options.identities) {
     settings.identities[identity.name] = IdentityOf(identity.auth);
   }
