@@ -22,12 +22,6 @@ uint32_t ReadProtocol(Reader& reader) {
   return version;
 }
 
-BootTime ReadTime(Reader& reader) {
-  BootTime time = reader.Time();
-  if (time < BootTime{}) reader.Fail();
-  return time;
-}
-
 void WriteFreshness(Writer& writer, const Freshness& freshness) {
   writer.Time(freshness.fresh_until);
   writer.Time(freshness.stale_until);

@@ -62,6 +62,12 @@ std::string ReadKey(Reader& reader) {
   return key;
 }
 
+BootTime ReadTime(Reader& reader) {
+  BootTime time = reader.Time();
+  if (time < BootTime{}) reader.Fail();
+  return time;
+}
+
 size_t ReadCount(Reader& reader, size_t item_bytes, size_t max) {
   size_t count = reader.U32();
   if (count <= max && count <= reader.rest() / item_bytes) return count;

@@ -17,6 +17,7 @@ inline constexpr ErrorKind kLastErrorKind = ErrorKind::kInvalid;
 
 std::string ReadPath(Reader& reader);
 std::string ReadKey(Reader& reader);
+BootTime ReadTime(Reader& reader);  // since boot, so not negative
 // A number of items of at least `item_bytes` each: no more than `max`, nor than the rest of the input can hold.
 size_t ReadCount(Reader& reader, size_t item_bytes, size_t max);
 

@@ -10,12 +10,6 @@ namespace {
 constexpr size_t kIdentityBytes = 4 + 1 + 8 + 1 + 8 + 4;  // at least
 constexpr size_t kLeaseBytes = 4 + 8 + 8 + 1 + 1 + 4;
 
-BootTime ReadTime(Reader& reader) {
-  BootTime time = reader.Time();
-  if (time < BootTime{}) reader.Fail();
-  return time;
-}
-
 void WriteIdentity(Writer& writer, const ReportIdentity& identity) {
   WriteMessage(writer, identity.name);
   writer.Bool(identity.logged_in);

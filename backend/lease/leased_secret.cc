@@ -265,11 +265,14 @@ bool LeasedSecret::Disposable() const {
          !revoking_ && now >= AskedMintAllowedAt() && now >= record_.mint_not_before;
 }
 
-void LeasedSecret::Report(MachineReport& out) const {
+void LeasedSecret::Report(protocol::Report& out) const {
   auto add = [&](const Lease& lease, bool current) {
     BootTime end = EndOf(lease);
     if (end <= context_.Now()) return;
-    LeaseReport report{.secret = name_, .minted_at = lease.minted_at, .ends = end};
+    protocol::ReportLease report;
+    report.secret = name_;
+    report.minted_at = lease.minted_at;
+    report.ends = end;
     report.renewable = current && CanRenew();
     report.current = current;
     report.problem = lease.problem;

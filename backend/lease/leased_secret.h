@@ -55,7 +55,7 @@ class LeasedSecret {
   bool Answers(const Tree& tree) const;  // what it holds is what the tree asks for
   // Nothing is held or under way, and nothing is lost when it is made anew at the next Read.
   bool Disposable() const;
-  void Report(MachineReport& out) const;
+  void Report(protocol::Report& out) const;
 
  private:
   BootTime EndOf(const Lease& lease) const;

@@ -235,7 +235,7 @@ void LeaseMachine::Stop(bool revoke, Duration timeout, std::function<void()> don
   impl_->Stop(revoke, timeout, std::move(done));
 }
 
-MachineReport LeaseMachine::Report() const {
+protocol::Report LeaseMachine::Report() const {
   return impl_->Report();
 }
 

@@ -21,6 +21,7 @@
 #include "backend/lease/source.h"
 #include "backend/lease/surviving_records.h"
 #include "backend/lease/tree.h"
+#include "backend/protocol_report.h"
 #include "fs/base/loop.h"
 
 namespace leasefs::lease {
@@ -31,30 +32,6 @@ struct MachineOptions {
   std::vector<std::string> identities;  // names; "" is the backend's own and always there
   std::vector<Tree> trees;
   OnStop on_stop = OnStop::kKeep;
-};
-
-// For `status`, `stat` and login-check. No secrets.
-struct IdentityReport {
-  std::string name;
-  bool logged_in = false;
-  BootTime token_ends = kNever;
-  bool renewable = false;
-  std::string problem = {};  // the last failure of a login or renewal, with what to do; "" when it is well
-  uint64_t logins = 0;
-};
-struct LeaseReport {
-  std::string secret;  // the protocol's path
-  BootTime minted_at{};
-  BootTime ends = kNever;
-  bool renewable = false;
-  bool current = true;  // else superseded, and left to those who hold it
-  std::string problem = {};
-};
-struct MachineReport {
-  std::vector<IdentityReport> identities;
-  std::vector<LeaseReport> leases;
-  uint64_t mints = 0, renewals = 0, revocations = 0, orphans = 0;  // orphans: may have been minted, nobody has the id
-  std::vector<std::string> problems;                               // what the operator should know
 };
 
 class LeaseMachine : public Backend {
@@ -72,7 +49,7 @@ class LeaseMachine : public Backend {
   // Revokes every lease, or what on_stop says, and calls `done` when that is done or `timeout` has passed. Nothing is
   // minted from now on.
   void Stop(bool revoke, Duration timeout, std::function<void()> done);
-  MachineReport Report() const;
+  protocol::Report Report() const;
 
   // Backend.
   void SetEvents(Events events) override;

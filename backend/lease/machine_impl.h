@@ -64,7 +64,7 @@ struct LeaseMachine::Impl {
   void Stop(bool revoke, Duration timeout, std::function<void()> done);
   void RevokeTokens();
   void FinishStop();
-  MachineReport Report() const;
+  protocol::Report Report() const;
 
   Context context;
   std::vector<std::shared_ptr<const Tree>> trees;

@@ -43,8 +43,8 @@ void LeaseMachine::Impl::FinishStop() {
   if (stopped) context.loop.Post(std::exchange(stopped, nullptr));
 }
 
-MachineReport LeaseMachine::Impl::Report() const {
-  MachineReport report;
+protocol::Report LeaseMachine::Impl::Report() const {
+  protocol::Report report;
   for (const auto& [identity, session] : sessions) report.identities.push_back(session->Report());
   for (const auto& [name, secret] : minted) secret->Report(report);
   report.mints = context.counters.mints;

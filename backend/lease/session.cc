@@ -188,8 +188,11 @@ void Session::RevokeAll(std::function<void(std::vector<std::string> problems)> d
   }
 }
 
-IdentityReport Session::Report() const {
-  IdentityReport report{.name = identity_, .problem = problem_, .logins = logins_};
+protocol::ReportIdentity Session::Report() const {
+  protocol::ReportIdentity report;
+  report.name = identity_;
+  report.logins = logins_;
+  report.problem = problem_;
   if (const HeldToken* token = current()) {
     report.logged_in = true;
     report.token_ends = token->End();

@@ -63,7 +63,7 @@ class Session {
   void SetRetired(bool retired);  // the identity is not in the settings any more: its tokens run out
   // Every token, once; waits for the answers.
   void RevokeAll(std::function<void(std::vector<std::string> problems)> done);
-  IdentityReport Report() const;
+  protocol::ReportIdentity Report() const;
 
  private:
   struct Tries {

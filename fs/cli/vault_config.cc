@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "fs/base/strings.h"
+#include "fs/cli/double_quoted.h"
 #include "fs/cli/verbs.h"
 
 namespace leasefs::cli {
@@ -17,13 +18,8 @@ std::string Variable(const std::string& name) {
   return "";
 }
 
-std::string Quoted(const std::string& text) {  // a TOML basic string
-  std::string quoted = "\"";
-  for (char c : Printable(text, 1000)) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    quoted += c;
-  }
-  return quoted + '"';
+std::string Quoted(const std::string& text) {
+  return DoubleQuoted(Printable(text, 1000));
 }
 
 Finished RunVaultConfig(Context& context, const Arguments& arguments) {

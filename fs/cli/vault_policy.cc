@@ -4,6 +4,7 @@
 #include <set>
 
 #include "fs/base/strings.h"
+#include "fs/cli/double_quoted.h"
 #include "fs/cli/json_writer.h"
 #include "fs/cli/verbs.h"
 #include "fs/config/config_reader.h"
@@ -109,23 +110,14 @@ Policy PolicyFor(const Config& config, const BackendOptions& backend, const std:
   return policy;
 }
 
-// A string of HCL, which has JSON's escapes.
-std::string Quoted(const std::string& text) {
-  std::string quoted = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    quoted += c;
-  }
-  return quoted + '"';
-}
-
 std::string Text(const std::string& title, const Policy& policy) {
   std::string text = StrCat("# ", title, "\n");
   for (const std::string& remark : policy.remarks) text += StrCat("# ", remark, "\n");
   for (const auto& [path, capabilities] : policy.paths) {
     std::string list;
-    for (const std::string& capability : capabilities) list += StrCat(list.empty() ? "" : ", ", Quoted(capability));
-    text += StrCat("path ", Quoted(path), " {\n  capabilities = [", list, "]\n}\n");
+    for (const std::string& capability : capabilities)
+      list += StrCat(list.empty() ? "" : ", ", DoubleQuoted(capability));
+    text += StrCat("path ", DoubleQuoted(path), " {\n  capabilities = [", list, "]\n}\n");
   }
   return text;
 }

@@ -100,10 +100,15 @@ void Members(Codec& codec, VaultPart& part) {
 
 }  // namespace
 
-SecretBuffer EncodeForVault(const Config& config, const BackendOptions& backend) {
+VaultPart VaultPartOf(const Config& config, const BackendOptions& backend) {
   VaultPart part{backend.name, backend.vault, {}, config.limits.value_bytes, config.limits.deadline};
   std::copy_if(config.trees.begin(), config.trees.end(), std::back_inserter(part.trees),
                [&](const TreeOptions& tree) { return tree.backend == backend.name; });
+  return part;
+}
+
+SecretBuffer EncodeForVault(const Config& config, const BackendOptions& backend) {
+  VaultPart part = VaultPartOf(config, backend);
   Write write;
   Members(write, part);
   return std::move(write).Take();

@@ -19,6 +19,7 @@ struct VaultPart {
   uint64_t value_bytes = 0;             // limits.value
   std::chrono::milliseconds deadline{};  // limits.deadline: no reader waits longer
 };
+VaultPart VaultPartOf(const Config& config, const BackendOptions& backend);
 SecretBuffer EncodeForVault(const Config& config, const BackendOptions& backend);
 // kInvalid for whatever EncodeForVault cannot have made.
 Result<VaultPart> DecodeForVault(std::span<const std::byte> bytes);

@@ -29,15 +29,6 @@ KeeperFiles::~KeeperFiles() {
   for (auto& [number, question] : questions_) loop_.Cancel(question.timer);
 }
 
-// Numbers mean something else from now on: what was asked with the old ones is told to ask again.
-void KeeperFiles::SetFiles(std::vector<KeySource> files) {
-  if (files == files_) return;
-  files_ = std::move(files);
-  std::vector<uint64_t> numbers;
-  for (const auto& [number, question] : questions_) numbers.push_back(number);
-  for (uint64_t number : numbers) OnProblem(number, "the configuration was loaded anew meanwhile");
-}
-
 void KeeperFiles::Open(const std::string& name, Reply reply) {
   auto found = std::find_if(files_.begin(), files_.end(), [&](const KeySource& file) { return file.name == name; });
   if (found == files_.end()) {

@@ -24,8 +24,6 @@ class KeeperFiles : public vault::CredentialFiles {
   KeeperFiles(const KeeperFiles&) = delete;
   KeeperFiles& operator=(const KeeperFiles&) = delete;
 
-  // A reload: another list.
-  void SetFiles(std::vector<KeySource> files);
   // The keeper's answers.
   void OnFile(uint64_t number, UniqueFd file);
   void OnProblem(uint64_t number, const std::string& problem);
@@ -54,7 +52,7 @@ class KeeperFiles : public vault::CredentialFiles {
   void OnLooked(const std::string& name, const Result<UniqueFd>& file);
 
   Loop& loop_;
-  std::vector<KeySource> files_;
+  const std::vector<KeySource> files_;
   const std::function<void(uint64_t)> ask_;
   struct Question {
     std::vector<Reply> replies;

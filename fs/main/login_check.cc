@@ -229,8 +229,7 @@ Result<std::vector<VaultPart>> PartsOf(const Config& config, const std::string& 
   std::vector<VaultPart> parts;
   for (const BackendOptions& backend : config.backends) {
     if (backend.type != BackendType::kVault || (!name.empty() && backend.name != name)) continue;
-    LEASEFS_ASSIGN_OR_RETURN(part, DecodeForVault(EncodeForVault(config, backend).Expose()));
-    parts.push_back(std::move(part));
+    parts.push_back(VaultPartOf(config, backend));
   }
   if (!parts.empty()) return parts;
   return Error(ErrorKind::kNotFound,

@@ -10,6 +10,20 @@
 
 namespace leasefs {
 
+Result<SecretBuffer> ReadAtMost(const std::string& what, int fd, size_t max) {
+  SecretBuffer text(max);
+  size_t done = 0;
+  while (done < text.size()) {
+    ssize_t got = read(fd, text.ExposeMutable().data() + done, text.size() - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return ErrnoError(what, errno);
+    if (got == 0) break;
+    done += static_cast<size_t>(got);
+  }
+  text.Resize(done);
+  return text;
+}
+
 Result<SecretBuffer> ReadCredential(const std::string& name, int fd) {
   struct stat info {};
   if (fstat(fd, &info) != 0) return ErrnoError(name, errno);
@@ -17,26 +31,10 @@ Result<SecretBuffer> ReadCredential(const std::string& name, int fd) {
   if (info.st_size < 0 || static_cast<uint64_t>(info.st_size) > max) {
     return Error(ErrorKind::kTooLarge, StrCat(name, ": larger than ", max, " bytes: that is no credential"));
   }
-  SecretBuffer text(static_cast<size_t>(info.st_size) + 1);  // one more, to see that it has not grown
-  size_t done = 0;
-  while (done < text.size()) {
-    ssize_t got = read(fd, text.ExposeMutable().data() + done, text.size() - done);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return ErrnoError(name, errno);
-    if (got == 0) break;
-    done += static_cast<size_t>(got);
-  }
-  if (done == text.size()) return Error(ErrorKind::kUnreachable, StrCat(name, ": it was written while it was read"));
-  text.Resize(done);
-  return text;
-}
-
-Result<SecretBuffer> ReadSmallFile(const std::string& name, int fd) {
-  SecretBuffer text(4096);
-  const ssize_t got = read(fd, text.ExposeMutable().data(), text.size());
-  if (got < 0) return ErrnoError(name, errno);
-  text.Resize(static_cast<size_t>(got));
-  return text;
+  const auto size = static_cast<size_t>(info.st_size);
+  LEASEFS_ASSIGN_OR_RETURN(text, ReadAtMost(name, fd, size + 1));  // one more, to see that it has not grown
+  if (text.size() > size) return Error(ErrorKind::kUnreachable, StrCat(name, ": it was written while it was read"));
+  return std::move(text);
 }
 
 }  // namespace leasefs

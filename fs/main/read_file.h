@@ -1,4 +1,4 @@
-// The whole of a small secret file into locked memory.
+// Small files, secret ones above all, into locked memory.
 #pragma once
 
 #include <string>
@@ -8,10 +8,11 @@
 
 namespace leasefs {
 
-// From its beginning; `name` is for messages. kTooLarge over vault::CredentialFiles::kMaxBytes; kUnreachable: it grew
-// while it was read. Blocks on the file system.
+// What a descriptor has to read, up to its end or `max` bytes. `what` is for messages. Blocks on the file system.
+Result<SecretBuffer> ReadAtMost(const std::string& what, int fd, size_t max);
+
+// The whole of a file of credentials, from its beginning. kTooLarge over vault::CredentialFiles::kMaxBytes;
+// kUnreachable: it grew while it was read. Blocks on the file system.
 Result<SecretBuffer> ReadCredential(const std::string& name, int fd);
-// Of a file that says nothing of its size; at most a page of it.
-Result<SecretBuffer> ReadSmallFile(const std::string& name, int fd);
 
 }  // namespace leasefs

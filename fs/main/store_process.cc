@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <memory>
 #include <utility>
 
@@ -17,6 +16,7 @@
 #include "fs/keeper/keeper.h"
 #include "fs/keeper/memory_files.h"
 #include "fs/main/child_runtime.h"
+#include "fs/main/read_file.h"
 
 namespace leasefs {
 namespace {
@@ -29,21 +29,6 @@ ServerOptions ServerOptionsOf(const StorePart& part) {
   ServerOptions options;
   options.value_bytes = part.value_bytes;
   return options;
-}
-
-// All of the file, into locked memory.
-Result<SecretBuffer> ReadKeyText(UniqueFd file) {
-  SecretBuffer text(kMaxKeyFile + 1);
-  size_t done = 0;
-  while (done < text.size()) {
-    ssize_t got = read(file.get(), text.ExposeMutable().data() + done, text.size() - done);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return ErrnoError("reading the key file", errno);
-    if (got == 0) break;
-    done += static_cast<size_t>(got);
-  }
-  text.Resize(done);
-  return text;
 }
 
 class StoreProcess {
@@ -111,7 +96,7 @@ void StoreProcess::Unlock() {
 }
 
 void StoreProcess::UnlockWith(UniqueFd key_file) {
-  Result<SecretBuffer> text = ReadKeyText(std::move(key_file));
+  Result<SecretBuffer> text = ReadAtMost("reading the key file", key_file.get(), kMaxKeyFile + 1);
   Result<SecretBuffer> key = text.ok() ? ParseKeyFile(*text) : std::move(text);
   if (!key.ok()) return backend_->StayLocked(StrCat(key.error().message(), "; correct it, then `leasefs reload`"));
   Status opened = backend_->TryOpen({StoreKey::Kind::kRaw, std::move(*key)});

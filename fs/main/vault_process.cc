@@ -33,6 +33,7 @@ namespace leasefs {
 namespace {
 
 constexpr size_t kMaxConfigBytes = size_t{16} << 20;
+constexpr size_t kMaxBootId = 64;  // a UUID and a newline are 37
 constexpr Duration kReportPeriod = std::chrono::seconds(1);
 constexpr Duration kRevokeLimit = std::chrono::seconds(25);  // less than the keeper waits
 
@@ -115,7 +116,7 @@ void VaultProcess::TellReport() {
   loop_->Cancel(report_timer_);
   report_timer_ = loop_->After(kReportPeriod, [this] { TellReport(); });
   if (machine_ == nullptr) return;
-  protocol::Report report = ReportOf(machine_->Report());
+  protocol::Report report = machine_->Report();
   if (!list_problem_.empty()) report.problems.push_back(list_problem_);
   for (const http::AddressReport& address : http_->Addresses()) {
     if (!address.last_error.empty()) report.problems.push_back(StrCat(address.address, ": ", address.last_error));
@@ -160,7 +161,7 @@ Status VaultProcess::OpenList(Result<SecretBuffer> text) {
   LEASEFS_ASSIGN_OR_RETURN(key, ParseKeyFile(*text));
   UniqueFd file(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
   if (!file) return ErrnoError("boot_id", errno);
-  LEASEFS_ASSIGN_OR_RETURN(boot, ReadSmallFile("boot_id", file.get()));
+  LEASEFS_ASSIGN_OR_RETURN(boot, ReadAtMost("boot_id", file.get(), kMaxBootId));
   const std::string path =
       part_.vault.state_file.empty() ? StrCat("/var/lib/leasefs/", part_.name, ".leases") : part_.vault.state_file;
   LEASEFS_ASSIGN_OR_RETURN(

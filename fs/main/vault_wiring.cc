@@ -119,21 +119,4 @@ lease::MachineOptions MachineOptionsOf(const VaultPart& part) {
   return options;
 }
 
-protocol::Report ReportOf(const lease::MachineReport& machine) {
-  protocol::Report report;
-  for (const lease::IdentityReport& identity : machine.identities) {
-    report.identities.push_back({identity.name, identity.logged_in, identity.token_ends, identity.renewable,
-                                 identity.logins, identity.problem});
-  }
-  for (const lease::LeaseReport& lease : machine.leases) {
-    report.leases.push_back({lease.secret, lease.minted_at, lease.ends, lease.renewable, lease.current, lease.problem});
-  }
-  report.mints = machine.mints;
-  report.renewals = machine.renewals;
-  report.revocations = machine.revocations;
-  report.orphans = machine.orphans;
-  report.problems = machine.problems;
-  return report;
-}
-
 }  // namespace leasefs

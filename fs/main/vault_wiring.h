@@ -3,7 +3,6 @@
 
 #include "backend/http/options.h"
 #include "backend/lease/machine.h"
-#include "backend/protocol_report.h"
 #include "backend/vault/settings.h"
 #include "fs/config/vault_part.h"
 
@@ -12,6 +11,5 @@ namespace leasefs {
 // kInvalid: an address that cannot be one.
 Result<vault::VaultSettings> VaultSettingsOf(const VaultPart& part);
 lease::MachineOptions MachineOptionsOf(const VaultPart& part);
-protocol::Report ReportOf(const lease::MachineReport& machine);
 
 }  // namespace leasefs

@@ -3,13 +3,13 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <map>
 #include <optional>
 #include <set>
 
 #include "backend/server.h"
 #include "tests/backend/scripted_backend.h"
+#include "tests/support/environment.h"
 
 namespace leasefs {
 namespace {
@@ -204,14 +204,9 @@ class World {
 };
 
 // LEASEFS_SEEDS: how many histories, LEASEFS_SEED: the first of them.
-uint64_t Setting(const char* name, uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
 TEST(ServerSimTest, FsBelievesWhatIsTrueInTheEnd) {
-  uint64_t first = Setting("LEASEFS_SEED", 1);
-  uint64_t end = first + Setting("LEASEFS_SEEDS", 100);
+  uint64_t first = NumberFromEnvironment("LEASEFS_SEED", 1);
+  uint64_t end = first + NumberFromEnvironment("LEASEFS_SEEDS", 100);
   for (uint64_t seed = first; seed < end && !testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     World(seed).Run();

@@ -4,19 +4,16 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include <cstdio>
+
+#include "tests/support/environment.h"
 
 namespace leasefs::lease {
 namespace {
 
-uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? otherwise : std::strtoull(value, nullptr, 10);
-}
-
 TEST(LeaseSimTest, S14_S15_S16_S17_S18_S19_HoldInEverySeed) {
-  uint64_t first = FromEnvironment("LEASEFS_SIM_FIRST", 1);
-  uint64_t seeds = FromEnvironment("LEASEFS_SIM_SEEDS", 10000);
+  uint64_t first = NumberFromEnvironment("LEASEFS_SIM_FIRST", 1);
+  uint64_t seeds = NumberFromEnvironment("LEASEFS_SIM_SEEDS", 10000);
   LeaseSimFigures total;
   for (uint64_t seed = first; seed < first + seeds; ++seed) {
     auto violation = RunLeaseSim(seed, &total);
