@@ -20,15 +20,6 @@ constexpr Duration kFirstBackoff = milliseconds(500);  // S14, S18
 constexpr Duration kLastBackoff = seconds(30);
 constexpr size_t kPublishedBytes = 4 + kMaxPathBytes + 8 + 3 * 8 + 4;  // of Published, at most, without its fields
 
-BootTime Later(BootTime time, Duration by) {
-  return by < kNever - time ? time + by : kNever;
-}
-
-// Uniform in [0, bound].
-Duration RandomUpTo(Random& random, Duration bound) {
-  return Duration(static_cast<int64_t>(random.Below(static_cast<uint64_t>(std::max<int64_t>(bound.count(), 0)) + 1)));
-}
-
 // S17: an answer, after which a value that was known is known no longer. Anything else leaves it as it is.
 bool IsAnswer(ErrorKind kind) {
   return kind == ErrorKind::kNotFound || kind == ErrorKind::kDenied || kind == ErrorKind::kRevoked ||

@@ -11,14 +11,6 @@ Duration Percent(Duration life, int64_t percent) {
 
 }  // namespace
 
-BootTime Later(BootTime time, Duration by) {
-  return by < kNever - time ? time + by : kNever;
-}
-
-Duration RandomUpTo(Random& random, Duration bound) {
-  return Duration(random.Below(static_cast<uint64_t>(std::max<int64_t>(bound.count(), 0)) + 1));
-}
-
 BootTime RenewalDue(BootTime granted, Duration life, Duration reserve, Random& random) {
   Duration wait = life / 10 * 6 + RandomUpTo(random, life / 15 * 2);
   if (reserve > Duration::zero()) wait = std::min(wait, Percent(std::max(life - reserve, Duration::zero()), 75));

@@ -8,9 +8,6 @@
 
 namespace leasefs::lease {
 
-BootTime Later(BootTime time, Duration by);  // kNever beyond it
-Duration RandomUpTo(Random& random, Duration bound);
-
 // S14: at two thirds of `life`, ±10 %.
 BootTime RenewalDue(BootTime granted, Duration life, Duration reserve, Random& random);
 // S14: at 85 % of `life`.

@@ -35,10 +35,7 @@ class Loop {
   // order of their ids.
   virtual TimerId At(BootTime when, Callback callback) = 0;
   // A delay that reaches beyond kNever means kNever.
-  TimerId After(Duration delay, Callback callback) {
-    BootTime now = Now();
-    return At(delay < kNever - now ? now + delay : kNever, std::move(callback));
-  }
+  TimerId After(Duration delay, Callback callback) { return At(Later(Now(), delay), std::move(callback)); }
   // Unknown, finished and kNoTimer are no error.
   virtual void Cancel(TimerId timer) = 0;
   virtual void Post(Callback callback) = 0;

@@ -20,6 +20,10 @@ using BootTime = BootClock::time_point;            // since boot; the same for a
 using WallTime = std::chrono::sys_time<Duration>;  // for people and for certificates only
 
 inline constexpr BootTime kNever = BootTime::max();
+// kNever when it would be beyond that.
+inline BootTime Later(BootTime time, Duration by) {
+  return by < kNever - time ? time + by : kNever;
+}
 inline int64_t ToNanoseconds(BootTime time) {
   return time.time_since_epoch().count();
 }
