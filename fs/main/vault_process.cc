@@ -143,7 +143,7 @@ void VaultProcess::UsePem(TlsFiles::Pem pem) {
 
 // Without a list all works but one thing: what a power cut leaves behind runs out by itself.
 void VaultProcess::ReadStateKey() {
-  auto connect = [this](Status list) {
+  auto connect = [this](const Status& list) {
     if (!list.ok()) {
       list_problem_ = StrCat(list.error().message(),
                              ": leases are not listed on disk, and those of before a power cut are not revoked");
