@@ -86,7 +86,7 @@ void BackendServer::Impl::OnListed(const std::string& name, Result<Listing> resu
     directory.flight.outages = 0;
     if (asked) SendEntries(name, std::move(*result));
   } else {
-    BootTime retry_at = RetryAt(result.error().kind(), directory.flight);
+    BootTime retry_at = RetryAt(result.error(), directory.flight);
     if (asked) SendFailed(protocol::Failed::What::kDirectory, name, result.error(), retry_at);
   }
   if (!directory.listed && directory.flight.outages == 0) directories.erase(name);
@@ -208,7 +208,7 @@ void BackendServer::Impl::OnVersion(const std::string& name, Secret& secret, Sec
 }
 
 void BackendServer::Impl::OnReadFailed(const std::string& name, Secret& secret, const Error& error) {
-  BootTime retry_at = RetryAt(error.kind(), secret.flight);
+  BootTime retry_at = RetryAt(error, secret.flight);
   bool asked = Asked(secret.flight);
   secret.flight.asked_by = 0;
   if (asked) SendFailed(protocol::Failed::What::kSecret, name, error, retry_at);
@@ -248,7 +248,9 @@ protocol::Freshness BackendServer::Impl::FreshnessFor(const SecretVersion& versi
   return {std::min(fresh_until, version.lease_end), std::min(stale_until, version.lease_end), version.lease_end};
 }
 
-BootTime BackendServer::Impl::RetryAt(ErrorKind kind, Flight& flight) {
+BootTime BackendServer::Impl::RetryAt(const Error& error, Flight& flight) {
+  ErrorKind kind = error.kind();
+  if (error.retry_at()) return std::min(*error.retry_at(), loop.Now() + kLastBackoff);
   bool tells = backend.PushesChanges();  // when there is something new
   if (IsAnswer(kind)) {
     flight.outages = 0;

@@ -101,7 +101,7 @@ struct BackendServer::Impl : std::enable_shared_from_this<BackendServer::Impl> {
   void Revalidate(const std::string& name, Secret& secret, BootTime when);
   void ForgetIfUnused(const std::string& name);
   protocol::Freshness FreshnessFor(const SecretVersion& version);
-  BootTime RetryAt(ErrorKind kind, Flight& flight);
+  BootTime RetryAt(const Error& error, Flight& flight);
   bool Asked(const Flight& flight) const { return greeted && flight.asked_by == connection_id; }
 
   // server_changes.cc

@@ -221,6 +221,7 @@ Error HttpClient::NoAnswer() const {
   if (ready_at != kNever && ready_at > loop_.Now()) {
     const auto wait = std::chrono::ceil<std::chrono::seconds>(ready_at - loop_.Now());
     message += StrCat(" (next attempt in ", wait.count(), " s)");
+    return Error(kind, std::move(message)).RetryAt(ready_at);
   }
   return {kind, std::move(message)};
 }

@@ -65,6 +65,9 @@ class Events {
     if (text.size() > limits_.max_name_bytes) {
       return Refuse(ErrorKind::kTooLarge, StrCat("a member's name is longer than ", limits_.max_name_bytes, " bytes"));
     }
+    if (names_.back().size() == limits_.max_members) {
+      return Refuse(ErrorKind::kTooLarge, StrCat("an object has more than ", limits_.max_members, " members"));
+    }
     if (!names_.back().insert(text).second) return Refuse(ErrorKind::kRemote, "two members of an object have one name");
     return Take(handler_.Name(text.View()));
   }

@@ -13,6 +13,7 @@ struct JsonLimits {
   size_t max_bytes = size_t{16} << 20;  // of the text
   size_t max_depth = 32;                // objects and arrays within each other
   size_t max_values = 200'000;          // names of members count too
+  size_t max_members = 16'384;          // of one object: all its names are kept while it is read
   size_t max_name_bytes = 64 << 10;     // of a member's name
 };
 

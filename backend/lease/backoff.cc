@@ -14,4 +14,9 @@ Duration Backoff::Next(Random& random, std::optional<Duration> asked_for) {
   return std::max(wait, std::min(asked_for.value_or(kFloor), kMostAskedFor));
 }
 
+BootTime Backoff::After(const Failure& failure, BootTime now, Random& random) {
+  if (failure.error.retry_at()) return std::max(*failure.error.retry_at(), Later(now, kFloor));
+  return Later(now, Next(random, failure.retry_after));
+}
+
 }  // namespace leasefs::lease

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "backend/lease/source.h"
 #include "fs/base/random.h"
 #include "fs/base/time.h"
 
@@ -24,6 +25,9 @@ class Backoff {
   static Backoff ForRefusedLogins() { return Backoff(std::chrono::seconds(30), std::chrono::minutes(5), true); }
 
   Duration Next(Random& random, std::optional<Duration> asked_for = std::nullopt);
+  // After a question that failed. When nothing can be tried before a time that is known (the address rests), that is
+  // the time, and no failure of this question.
+  BootTime After(const Failure& failure, BootTime now, Random& random);
   void Reset() { failures_ = 0; }
   uint32_t failures() const { return failures_; }
 

@@ -26,19 +26,22 @@ void LeasedSecret::MintForReaders() {
   BootTime now = context_.Now();
   if (now < record_.mint_not_before) {
     if (!mint_failure_)
-      return FailAll(Error(ErrorKind::kUnreachable, "it could not be minted a moment ago, and is not tried yet"));
+      return FailAll(Error(ErrorKind::kUnreachable, "it could not be minted a moment ago, and is not tried yet")
+                         .RetryAt(record_.mint_not_before));
     bool outage = mint_failure_->cause == Cause::kOutage;
-    if (!lost_ || !outage) return FailAll(mint_failure_->error);
-    return FailAll(Error(lost_->kind(),
-                         StrCat(lost_->message(), ", and could not be replaced: ", mint_failure_->error.message())));
+    if (!lost_ || !outage) return FailAll(Error(mint_failure_->error).RetryAt(record_.mint_not_before));
+    return FailAll(
+        Error(lost_->kind(), StrCat(lost_->message(), ", and could not be replaced: ", mint_failure_->error.message()))
+            .RetryAt(record_.mint_not_before));
   }
   BootTime allowed = std::max(AskedMintAllowedAt(), Later(record_.last_mint, Backoff::kFloor));
   if (now >= allowed) return Mint(Why::kAsked);
   if (allowed - now > kMostWaitForMint) {
     std::string why = StrCat("it was minted a moment ago, and is again in ",
                              duration_cast<seconds>(allowed - now).count() + 1, " s at the earliest (mint_interval)");
-    return FailAll(lost_ ? Error(lost_->kind(), StrCat(lost_->message(), "; ", why))
-                         : Error(ErrorKind::kUnreachable, std::move(why)));
+    return FailAll((lost_ ? Error(lost_->kind(), StrCat(lost_->message(), "; ", why))
+                          : Error(ErrorKind::kUnreachable, std::move(why)))
+                       .RetryAt(allowed));
   }
   if (mint_timer_ != Loop::kNoTimer) return;
   mint_timer_ = context_.loop.At(allowed, lifetime_.Guard([this] {
@@ -204,7 +207,7 @@ Failure LeasedSecret::EndsTooSoon(BootTime end) const {
 
 // The version that is held stays until its end, whatever the server says (S14).
 void LeasedSecret::MintFailed(const Failure& failure) {
-  record_.mint_not_before = context_.Now() + mint_backoff_.Next(context_.loop.random(), failure.retry_after);
+  record_.mint_not_before = mint_backoff_.After(failure, context_.Now(), context_.loop.random());
   mint_failure_ = failure;
   problem_ = failure.error.message();
   if (failure.cause != Cause::kOutage && record_.current && record_.current->computed()) record_.current.reset();

@@ -132,7 +132,7 @@ void LeasedSecret::RenewalFailed(const Failure& failure) {
   switch (failure.cause) {
     case Cause::kOutage:
       lease.problem = StrCat("renewing the lease: ", failure.error.message());
-      renew_not_before_ = context_.Now() + renew_backoff_.Next(context_.loop.random(), failure.retry_after);
+      renew_not_before_ = renew_backoff_.After(failure, context_.Now(), context_.loop.random());
       if (failure.error.kind() == ErrorKind::kUnreachable && renewed_for_readers_) FailAll(failure.error);  // S18
       return;
     case Cause::kGone:
@@ -166,7 +166,7 @@ void LeasedSecret::OnRevoked(uint64_t sequence, Answer<Done> answer) {
                             [&](const Lease& past) { return past.sequence == sequence; });
   auto* failure = std::get_if<Failure>(&answer);
   if (failure != nullptr && failure->cause == Cause::kOutage) {
-    revoke_not_before_ = context_.Now() + revoke_backoff_.Next(context_.loop.random(), failure->retry_after);
+    revoke_not_before_ = revoke_backoff_.After(*failure, context_.Now(), context_.loop.random());
   } else if (failure != nullptr && failure->cause != Cause::kGone) {
     if (lease != record_.past.end()) {
       lease->revoke = false;

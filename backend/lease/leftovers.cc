@@ -36,7 +36,7 @@ void Leftovers::OnRevoked(const std::string& id, const Answer<Done>& answer) {
   bool denied = failure != nullptr && failure->cause == Cause::kRefused && failure->error.kind() == ErrorKind::kDenied;
   if (failure != nullptr && failure->cause != Cause::kGone && !denied) {
     auto again = lifetime_.Guard([this] { Next(); });
-    context_.loop.After(backoff_.Next(context_.loop.random(), failure->retry_after), std::move(again));
+    context_.loop.At(backoff_.After(*failure, context_.Now(), context_.loop.random()), std::move(again));
     return;
   }
   if (failure == nullptr) ++context_.counters.revocations;

@@ -63,6 +63,7 @@ Error LeaseMachine::Impl::Failed(const std::string& name, const Failure& failure
         context.Now() +
         std::max(Backoff::kFloor, std::min(failure.retry_after.value_or(Duration::zero()), Backoff::kMostAskedFor));
     place.failure = failure.error;
+    if (!failure.error.retry_at()) place.failure = Error(failure.error).RetryAt(place.not_before);
   }
   return failure.error;
 }

@@ -106,7 +106,11 @@ void Session::Acquire(Need need, const Acquired& acquired) {
 
 void Session::AnswerAcquire(const Acquired& acquired) {
   if (const HeldToken* token = current()) return acquired(KeyOf(token->generation));
-  if (login_failure_) return acquired(*login_failure_);
+  if (login_failure_) {
+    Failure failure = *login_failure_;
+    if (failure.cause == Cause::kOutage) failure.error = std::move(failure.error).RetryAt(login_not_before_);
+    return acquired(std::move(failure));
+  }
   acquired(Failure{Error(ErrorKind::kUnreachable, "there is no login just now"), Cause::kOutage});
 }
 

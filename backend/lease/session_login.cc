@@ -99,7 +99,7 @@ std::optional<Failure> Session::Adopt(Token token) {
 void Session::LoginFailed(Failure failure) {
   bool outage = failure.cause == Cause::kOutage;
   Backoff& backoff = outage ? login_outages_ : login_refusals_;
-  login_not_before_ = context_.Now() + backoff.Next(context_.loop.random(), failure.retry_after);
+  login_not_before_ = backoff.After(failure, context_.Now(), context_.loop.random());
   if (!outage && failure.error.kind() != ErrorKind::kLoginRefused)
     failure.error = Error(ErrorKind::kLoginRefused, failure.error.message());
   problem_ = failure.error.message();
@@ -136,7 +136,7 @@ void Session::RenewalFailed(uint64_t generation, const Failure& failure) {
   bool transport = failure.cause == Cause::kOutage && failure.error.kind() == ErrorKind::kUnreachable;
   if (failure.cause == Cause::kOutage && (transport || !credential_changed_)) {
     problem_ = StrCat("renewing the token: ", failure.error.message());
-    renew_not_before_ = context_.Now() + renewal_outages_.Next(context_.loop.random(), failure.retry_after);
+    renew_not_before_ = renewal_outages_.After(failure, context_.Now(), context_.loop.random());
     return;
   }
   if (failure.cause == Cause::kOutage || failure.cause == Cause::kRefused) return Cap(generation);

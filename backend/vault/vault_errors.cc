@@ -246,7 +246,7 @@ Failure FailureOfTransport(const Subject& subject, const Error& error, bool in_d
   // The answer came and is about this place; all else tells of the server or the way to it.
   const Cause cause = error.kind() == ErrorKind::kTooLarge ? Cause::kRefused : Cause::kOutage;
   const ErrorKind kind = error.kind() == ErrorKind::kInvalid ? ErrorKind::kInternal : error.kind();
-  return {.error = Error(kind, StrCat(subject.place, ": ", error.message())),
+  return {.error = Error(kind, StrCat(subject.place, ": ", error.message())).RetryAt(error.retry_at()),
           .cause = cause,
           .in_doubt = subject.Mints() && in_doubt,
           .retry_after = {}};

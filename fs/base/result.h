@@ -5,10 +5,13 @@
 #pragma once
 
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
+
+#include "fs/base/time.h"
 
 namespace leasefs {
 
@@ -46,6 +49,14 @@ class Error {
   // For a person. SECURITY: never contains a secret, nor text quoted from a parser that saw one.
   const std::string& message() const { return message_; }
 
+  // Who let it fail tries nothing before: asking sooner is in vain, and waiting longer than that is too. A layer that
+  // waits after failures keeps to this instead of adding a wait of its own.
+  std::optional<BootTime> retry_at() const { return retry_at_; }
+  Error RetryAt(std::optional<BootTime> when) && {
+    retry_at_ = when;
+    return std::move(*this);
+  }
+
   // "opening the store: <message>"
   Error Context(std::string_view where) && {
     message_.insert(0, ": ").insert(0, where);
@@ -55,6 +66,7 @@ class Error {
  private:
   ErrorKind kind_;
   std::string message_;
+  std::optional<BootTime> retry_at_;
 };
 
 // A failed system call: "open /etc/x: Permission denied". The kind is kInternal unless given.

@@ -68,9 +68,12 @@ GateCore::Readiness GateCore::ReadinessOfLocked(uint32_t directory, bool bytes_a
   bool held = bytes_are_held && SecretVersionLocked(directory) != 0 && !held_.LeaseEnded(directory, now);
   if (held && BootTimeFromNanoseconds(secret.fresh_until_ns) > now) return Readiness::kFresh;
   if (held && BootTimeFromNanoseconds(secret.stale_until_ns) > now) return Readiness::kStale;
+  return FailedOfLateLocked(directory) ? Readiness::kFailed : Readiness::kMissing;
+}
+
+bool GateCore::FailedOfLateLocked(uint32_t directory) const {
   auto failure = failures_.find(directory);
-  if (failure != failures_.end() && failure->second.retry_at > now) return Readiness::kFailed;
-  return Readiness::kMissing;
+  return failure != failures_.end() && failure->second.retry_at > loop_.Now();
 }
 
 }  // namespace leasefs

@@ -90,6 +90,8 @@ SecretGate::Step SecretGate::GatherLocked(Attempt& attempt, uint32_t file, bool 
     if (answer && secret == attempt.waited_for) {
       if (!stale || !IsOutage(answer->kind())) return refused(secret, *answer);
       attempt.settled.push_back(secret);
+    } else if (stale && FailedOfLateLocked(secret)) {
+      attempt.settled.push_back(secret);
     }
     if (readiness == Readiness::kFailed) return refused(secret, failures_.at(secret).error);
     if (!may_mint && nodes_[secret].minted != 0) return fail(Error(ErrorKind::kStale, "only an open asks for it"));

@@ -205,7 +205,7 @@ SecretGate::Step SecretGate::FileAttributesLocked(Attempt& attempt, NodeId id, R
   bool listed = nodes_[record.parent].listed != 0;
   auto unlisted = listing_failures_.find(record.parent);
   bool in_vain = !listed && unlisted != listing_failures_.end() && unlisted->second.retry_at > loop_.Now();
-  if (may_ask && readiness != Readiness::kFailed && !in_vain) {
+  if (may_ask && !FailedOfLateLocked(record.parent) && !in_vain) {
     Question question = listed ? Question::kValue : Question::kNames;
     return WaitStepLocked(attempt, record.parent, question, readiness == Readiness::kStale, result, std::move(again));
   }

@@ -232,6 +232,17 @@ TEST_F(ServerFreshnessTest, ALockedBackendThatDoesNotTellIsNotAskedWithoutPause)
   EXPECT_THAT(fs_.All<protocol::Changed>(), IsEmpty());  // known values go on
 }
 
+TEST_F(ServerFreshnessTest, F2_AWaitThatTheBackendKnowsIsNeitherCutNorAddedTo) {
+  backend_.Put("s", {{"k", "v"}});
+  for (int i = 0; i < 10; ++i) {
+    BootTime rest = loop_.Now() + seconds(7);
+    backend_.failures.insert_or_assign("s", Error(ErrorKind::kUnreachable, "it rests").RetryAt(rest));
+    EXPECT_EQ(WantFails("s").retry_at, rest);
+  }
+  backend_.failures.insert_or_assign("s", Error(ErrorKind::kUnreachable, "it rests").RetryAt(kNever));
+  EXPECT_EQ(WantFails("s").retry_at - loop_.Now(), seconds(30));  // it may be refreshed, or configured anew, before
+}
+
 TEST_F(ServerFreshnessTest, ListingsBackOffToo) {
   backend_.failures.insert_or_assign("d", Error(ErrorKind::kUnreachable, "scripted"));
   Duration longest{};

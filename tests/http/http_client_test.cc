@@ -143,6 +143,7 @@ TEST_F(HttpClientTest, InAnOutageRequestsFailAtOnceInsteadOfAtTheirDeadline) {
   const auto first = Ask(Repeatable());
   EXPECT_EQ(first.error().kind(), ErrorKind::kUnreachable);
   EXPECT_THAT(first.error().message(), HasSubstr("next attempt in 30 s"));
+  EXPECT_EQ(first.error().retry_at(), client_->Addresses()[0].ready_at);
   EXPECT_FALSE(Ask(Repeatable()).ok());
   EXPECT_LT(loop_.Now() - start, milliseconds(100));
   EXPECT_EQ(record_.attempts.size(), 1U);

@@ -174,6 +174,7 @@ class LeaseSim {
       if (!rotates && !equal && world_.Chance(20)) {  // destroyed, or made anew
         changing.there = !changing.there || quiet_;
         changing.number = 1;
+        changing.there_since = world_.loop.Now();
       }
       ChangeLater(source);
     });
@@ -246,7 +247,7 @@ class LeaseSim {
         return While(seconds(30), minutes(20), flag(world_.renew_self_denied));
       case 11:
       case 12:
-        return Kill();
+        return KillOrWaitForMint();
       case 13:
         return Suspend();
       case 14:
@@ -273,8 +274,17 @@ class LeaseSim {
       if (world_.TokenAlive(id) && world_.Chance(60)) token.revoked = true;
   }
 
+  // At any moment; or at the worst, while an answer with a credential in it is on its way.
+  void KillOrWaitForMint() {
+    if (world_.Chance(50)) return Kill();
+    server_.on_mint_sent = [this] {
+      server_.on_mint_sent = nullptr;
+      world_.loop.After(world_.Between(milliseconds(0), 2 * world_.latency), [this] { Kill(); });
+    };
+  }
+
   void Kill() {
-    if (!machine_ || machine_loop_.suspended()) return;
+    if (quiet_ || !machine_ || machine_loop_.suspended()) return;
     ++figures_.kills;
     Begin();
     fs_.Connect(nullptr);

@@ -153,6 +153,32 @@ TEST_F(LeaseMachineTest, S14_FailuresThatMintedNothingBackOffWithAFloor) {
   EXPECT_EQ(Text(Read("db")), "password-1");
 }
 
+TEST_F(LeaseMachineTest, F2_WhatFailsAsTheAddressRestsIsTriedWhenTheRestIsOver) {
+  BootTime rest = loop_.Now() + 20s;
+  source_.on_get = [&](const Tree&, const std::string&, const std::string&) -> Answer<Grant> {
+    if (loop_.Now() >= rest) return source_.NewGrant();
+    return Failure{Error(ErrorKind::kUnreachable, "it rests").RetryAt(rest), Cause::kOutage};
+  };
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(Read("db").error().retry_at(), rest);
+    loop_.RunFor(1s);
+  }
+  EXPECT_EQ(source_.figures.gets, 1);
+  loop_.RunUntil(rest);
+  EXPECT_TRUE(Read("db").ok());
+}
+
+TEST_F(LeaseMachineTest, F2_WhatNeedsALoginWaitsAsTheLoginDoesAndNotLonger) {
+  BootTime rest = loop_.Now() + 20s;
+  source_.on_login = [&](const std::string&) -> Answer<Token> {
+    if (loop_.Now() >= rest) return source_.NewToken();
+    return Failure{Error(ErrorKind::kUnreachable, "it rests").RetryAt(rest), Cause::kOutage};
+  };
+  for (const char* secret : {"db", "kv"}) EXPECT_EQ(Read(secret).error().retry_at(), rest) << secret;
+  loop_.RunUntil(rest);
+  for (const char* secret : {"db", "kv"}) EXPECT_TRUE(Read(secret).ok()) << secret;
+}
+
 TEST_F(LeaseMachineTest, S13_ALeaseThatTheServerRevokedIsWithdrawnAndMintedAtTheNextRead) {
   ASSERT_TRUE(Read("db").ok());
   source_.on_renew = [](auto&&...) { return Gone(); };

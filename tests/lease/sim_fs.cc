@@ -172,8 +172,11 @@ void SimFs::JudgeWait(const std::string& name) {
 void SimFs::JudgeFailure(const std::string& name, const Error& error) {
   const Tree& tree = TreeOf(name);
   auto value = world_.values.find(tree.source);
-  bool there = value == world_.values.end() || value->second.there;
+  // Not there as it was asked, and there as the answer came, is as good.
+  bool there = value == world_.values.end() ||
+               (value->second.there && world_.loop.Now() - value->second.there_since > seconds(2));
   if (!there && error.kind() == ErrorKind::kNotFound) return;
+  if (server_.stopping) return;  // what was under way is revoked as it comes
   // It was given back, and is wanted again within mint_interval.
   bool given_back = tree.scope != Scope::kShared || tree.idle > Duration::zero();
   if (given_back && world_.loop.Now() - secrets_[name].forgotten_at < tree.mint_interval) return;

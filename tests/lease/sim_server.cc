@@ -65,6 +65,7 @@ bool SimServer::IsLate(const Told& told, Duration least) const {
 void SimServer::JudgeLogin(const std::string& identity) {
   if (login_under_way_[identity]) world_.Violate("two logins of one identity at once");
   login_under_way_[identity] = true;
+  reserve_at_login_[identity] = reserve[identity];
   if (stopping) world_.Violate("a login after the stop");
   const SimToken* token = NewestToken(identity);
   BootTime now = world_.loop.Now();
@@ -92,9 +93,13 @@ bool SimServer::MayBeReplaced(const std::string& secret) const {
   if (lease.token.empty()) return false;
   const SimToken& token = world_.tokens.at(lease.token);
   const SimToken* current = NewestToken(token.identity);
-  auto reserved = reserve.find(token.identity);
+  auto least_of = [&](const std::map<std::string, Duration>& by_identity) {
+    auto reserved = by_identity.find(token.identity);
+    return reserved == by_identity.end() ? Duration::zero() : reserved->second;
+  };
+  // What was late enough for the login is late enough, whatever was configured since.
   return current != nullptr && current->order != token.order && world_.loop.Now() < token.told.end &&
-         IsLate(token.told, reserved == reserve.end() ? Duration::zero() : reserved->second);
+         IsLate(token.told, std::max(least_of(reserve), least_of(reserve_at_login_)));
 }
 
 // S15.
@@ -199,7 +204,7 @@ void SimServer::RevokeToken(const std::string& /*identity*/, const SecretBuffer&
     world_.tokens.at(id).revoked = true;
     return Done{};
   };
-  Handle<Done>("revoke-token", std::move(done), std::move(serve), [](const Answer<Done>&) {});
+  Handle<Done>(StrCat("revoke ", id), std::move(done), std::move(serve), [](const Answer<Done>&) {});
 }
 
 void SimServer::OnCredentialChanged(std::function<void(const std::string& identity)> changed) {

@@ -26,6 +26,7 @@ class SimServer : public Source {
   std::map<std::string, Duration> mint_interval;
   std::map<std::string, Duration> reserve;  // the most of min_ttl, by identity
   std::function<bool(const SimLease& lease)> may_revoke;
+  std::function<void()> on_mint_sent;  // may be empty
   bool stopping = false;
   BootTime credential_changed_at{};
 
@@ -70,6 +71,7 @@ class SimServer : public Source {
   std::map<std::string, std::deque<BootTime>> asked_;  // what -> when
   std::map<std::string, bool> login_under_way_, mint_under_way_, asked_under_way_;
   uint64_t scoped_mints_under_way_ = 0;
+  std::map<std::string, Duration> reserve_at_login_;  // the last one
   std::map<std::string, BootTime> last_asked_mint_, mint_sent_at_, asked_again_until_;
   std::map<std::string, std::string> newest_;  // secret -> value that the machine was given last
   BootTime unverifiable_at_{};                 // a token could not be looked up
@@ -103,8 +105,14 @@ void SimServer::Handle(const std::string& what, Reply<T> done, std::function<Ans
   switch (world_.net) {
     case Net::kUp:
       return arrive(false);
-    case Net::kUnreachable:
-      return answer_after(world_.Chance(50) ? world_.latency : kTimeout, Outage());
+    case Net::kUnreachable: {
+      Failure outage = Outage();
+      if (world_.Chance(30)) {  // the address rests
+        BootTime rest = world_.loop.Now() + world_.Between(Duration::zero(), std::chrono::seconds(30));
+        outage.error = std::move(outage.error).RetryAt(rest);
+      }
+      return answer_after(world_.Chance(50) ? world_.latency : kTimeout, outage);
+    }
     case Net::kSealed: {
       Failure sealed = Outage(ErrorKind::kRemote);
       if (world_.Chance(20)) sealed.retry_after = std::chrono::seconds(world_.chance.Below(20));

@@ -54,6 +54,7 @@ struct SimValue {
   std::string text;
   uint64_t number = 1;
   bool there = true;
+  BootTime there_since{};
   std::map<std::string, BootTime> replaced;  // text -> until when it was current
   // A static role: when it changes by itself.
   Duration period{};
