@@ -31,6 +31,7 @@ struct Listing {
   std::vector<protocol::Entry> entries;
   bool minted = false;  // to read the secret here makes something new: only an open may cause it (S6)
   BootTime fresh_until = kNever;  // then it is to be asked for again; of a backend that pushes changes it stays so
+  bool value_at_hand = false;     // a Read in the same turn of the loop asks nobody
 };
 
 class Backend {
@@ -57,7 +58,8 @@ class Backend {
   virtual void SetEvents(Events events) = 0;  // may call on_health
 
   // Names below a directory ("" is the root): subfolders, and the keys of the secret at this path. kNotFound: neither.
-  virtual void List(const std::string& directory, ListReply done) = 0;
+  // With kOpen a backend may read the value for it, if that takes no longer.
+  virtual void List(const std::string& directory, protocol::Purpose purpose, ListReply done) = 0;
   virtual void Read(const std::string& secret, ReadReply done) = 0;
   // fs holds no value of this secret any more: nobody opened it for a while. The next Read means that it is in use.
   virtual void Forget(const std::string& /*secret*/) {}

@@ -105,11 +105,15 @@ Result<Hello> Hello::Decode(Payload payload) {
 SecretBuffer List::Encode() const {
   Writer writer;
   writer.String(directory);
+  writer.U8(static_cast<uint8_t>(purpose));
   return std::move(writer).Take();
 }
 
 Result<List> List::Decode(Payload payload) {
-  return DecodeWhole<List>("List", payload, [](Reader& reader, List& frame) { frame.directory = ReadPath(reader); });
+  return DecodeWhole<List>("List", payload, [](Reader& reader, List& frame) {
+    frame.directory = ReadPath(reader);
+    frame.purpose = reader.Enum(Purpose::kOpen);
+  });
 }
 
 SecretBuffer Want::Encode() const {

@@ -44,6 +44,7 @@ struct Hello {
 struct List {
   static constexpr FrameType kType = FrameType::kList;
   std::string directory;
+  Purpose purpose = Purpose::kNames;  // kOpen: is a Want too, if Published comes before the Entries
   SecretBuffer Encode() const;
   static Result<List> Decode(std::span<const std::byte> payload);
 };

@@ -36,6 +36,10 @@ struct Freshness {
   BootTime lease_end = kNever;    // and never after this (S14)
 };
 
+// What names are asked for. kOpen: somebody who may open a key looks it up; where one answer of the source tells both,
+// the value may come with the names. What must be minted never does.
+enum class Purpose : uint8_t { kNames, kOpen };
+
 enum class HealthState : uint8_t { kUp, kDegraded, kLocked, kDown };
 
 // A path as described above: bounds, no empty, "." or ".." component, no NUL.

@@ -100,7 +100,7 @@ Status BackendServer::Impl::Dispatch(FrameType type, std::span<const std::byte> 
   }
   if (!greeted) return Violation("Hello must come first");
   if (type == FrameType::kList) {
-    return Deliver<protocol::List>(payload, [&](const protocol::List& frame) { OnList(frame.directory); });
+    return Deliver<protocol::List>(payload, [&](const protocol::List& frame) { OnList(frame); });
   }
   if (type == FrameType::kWant) {
     return Deliver<protocol::Want>(payload,

@@ -26,6 +26,11 @@ bool IsAnswer(ErrorKind kind) {
          kind == ErrorKind::kExpired || kind == ErrorKind::kTooLarge;
 }
 
+bool HoldsSecret(const Listing& listing) {
+  auto is_key = [](const protocol::Entry& entry) { return entry.kind == protocol::EntryKind::kKey; };
+  return !listing.minted && std::any_of(listing.entries.begin(), listing.entries.end(), is_key);
+}
+
 bool IsValidEntry(const protocol::Entry& entry) {
   if (entry.kind == protocol::EntryKind::kKey) return protocol::IsValidKey(entry.name);
   return !entry.name.empty() && entry.name.find('/') == std::string::npos && protocol::IsValidPath(entry.name);
@@ -58,23 +63,26 @@ Status FitToPublish(SecretVersion& version, uint64_t value_bytes) {
   return Ok();
 }
 
-void BackendServer::Impl::OnList(const std::string& directory) {
-  Flight& flight = directories[directory].flight;
-  flight.asked_by = connection_id;
-  if (!flight.running) StartList(directory);
+void BackendServer::Impl::OnList(const protocol::List& frame) {
+  Directory& directory = directories[frame.directory];
+  directory.for_open = frame.purpose == protocol::Purpose::kOpen;
+  directory.flight.asked_by = connection_id;
+  if (!directory.flight.running) StartList(frame.directory);
 }
 
 void BackendServer::Impl::StartList(const std::string& directory) {
   Flight& flight = directories[directory].flight;
   flight.running = true;
   flight.repeat = false;
-  backend.List(directory, [weak = weak_from_this(), directory](Result<Listing> result) {
+  auto purpose = directories[directory].for_open ? protocol::Purpose::kOpen : protocol::Purpose::kNames;
+  backend.List(directory, purpose, [weak = weak_from_this(), directory](Result<Listing> result) {
     if (auto self = weak.lock()) self->OnListed(directory, std::move(result));
   });
 }
 
 void BackendServer::Impl::OnListed(const std::string& name, Result<Listing> result) {
   Directory& directory = directories[name];
+  if (!directory.flight.repeat && Brings(name, directory, result)) return ReadBeforeNames(name, std::move(*result));
   directory.flight.running = false;
   if (directory.flight.repeat) return StartList(name);
   bool asked = Asked(directory.flight);
@@ -90,6 +98,35 @@ void BackendServer::Impl::OnListed(const std::string& name, Result<Listing> resu
     if (asked) SendFailed(protocol::Failed::What::kDirectory, name, result.error(), retry_at);
   }
   if (!directory.listed && directory.flight.outages == 0) directories.erase(name);
+}
+
+// Whether a value comes with the names, and nobody has asked for it otherwise.
+bool BackendServer::Impl::Brings(const std::string& name, const Directory& directory,
+                                 const Result<Listing>& result) const {
+  if (!result.ok() || !directory.for_open || !result->value_at_hand || !HoldsSecret(*result)) return false;
+  auto known = secrets.find(name);
+  bool wanted = known != secrets.end() && (known->second.wanted || known->second.flight.running);
+  return Asked(directory.flight) && !wanted;
+}
+
+// What is looked up to be opened: its value is here, and goes first, so that the lookup already finds the version that
+// the open will read. What changes meanwhile is listed again.
+void BackendServer::Impl::ReadBeforeNames(const std::string& name, Listing listing) {
+  ++figures.wants;
+  ++figures.reads;
+  Secret& secret = secrets[name];
+  secret.wanted = true;
+  secret.known_version = 0;
+  secret.flight.asked_by = connection_id;
+  secret.flight.running = true;
+  listing.value_at_hand = false;
+  auto names = std::make_shared<Listing>(std::move(listing));
+  backend.Read(name, [weak = weak_from_this(), name, names](Result<SecretVersion> result) {
+    auto self = weak.lock();
+    if (!self) return;
+    self->OnRead(name, std::move(result));
+    self->OnListed(name, std::move(*names));
+  });
 }
 
 void BackendServer::Impl::SendEntries(const std::string& directory, Listing listing) {

@@ -149,7 +149,7 @@ void BackendServer::Impl::TellSecrets(std::vector<std::string> changed, uint64_t
   for (const auto& [directory, folders] : catch_up->directories) names.push_back(directory);
   uint64_t id = catch_up->id;
   for (const std::string& directory : names) {
-    backend.List(directory, [weak = weak_from_this(), directory, id](auto result) {
+    backend.List(directory, protocol::Purpose::kNames, [weak = weak_from_this(), directory, id](auto result) {
       auto self = weak.lock();
       if (self && self->catch_up && self->catch_up->id == id) self->OnCatchUpListed(directory, std::move(result));
     });

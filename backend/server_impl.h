@@ -38,6 +38,7 @@ struct BackendServer::Impl : std::enable_shared_from_this<BackendServer::Impl> {
   };
   struct Directory {
     Flight flight;
+    bool for_open = false;  // whoever asked would open it
     bool listed = false;
   };
   struct Act {
@@ -87,7 +88,7 @@ struct BackendServer::Impl : std::enable_shared_from_this<BackendServer::Impl> {
   }
 
   // server_answers.cc
-  void OnList(const std::string& directory);
+  void OnList(const protocol::List& frame);
   void OnWant(const std::string& name, uint64_t known_version, bool refresh);
   void OnIdle(const std::string& name);
   void StartList(const std::string& directory);
@@ -97,6 +98,8 @@ struct BackendServer::Impl : std::enable_shared_from_this<BackendServer::Impl> {
   void OnVersion(const std::string& name, Secret& secret, SecretVersion version);
   void OnReadFailed(const std::string& name, Secret& secret, const Error& error);
   void SendEntries(const std::string& directory, Listing listing);
+  bool Brings(const std::string& name, const Directory& directory, const Result<Listing>& result) const;
+  void ReadBeforeNames(const std::string& name, Listing listing);
   void SendFailed(protocol::Failed::What what, const std::string& path, const Error& error, BootTime retry_at);
   void Revalidate(const std::string& name, Secret& secret, BootTime when);
   void ForgetIfUnused(const std::string& name);

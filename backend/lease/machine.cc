@@ -91,7 +91,7 @@ void LeaseMachine::Impl::FindPlace(const std::string& name, const Where& where,
                   }));
 }
 
-void LeaseMachine::Impl::List(const std::string& directory, const ListReply& done) {
+void LeaseMachine::Impl::List(const std::string& directory, protocol::Purpose purpose, const ListReply& done) {
   std::optional<Where> where = Resolve(directory);
   if (!where) {
     Listing above = NamesAbove(directory);
@@ -102,9 +102,9 @@ void LeaseMachine::Impl::List(const std::string& directory, const ListReply& don
   auto held = minted.find(directory);
   if (held != minted.end() && !held->second->keys().empty())
     return ListPlace(directory, *where, {Nature::kMinted, {}}, done);
-  FindPlace(name, *where, lifetime.Guard([this, directory, where = *where, done](Result<Place> place) {
+  FindPlace(name, *where, lifetime.Guard([this, directory, purpose, where = *where, done](Result<Place> place) {
     if (!place.ok()) return done(std::move(place).error());
-    if (place->nature == Nature::kStatic) return ListStatic(where, done);
+    if (place->nature == Nature::kStatic) return ListStatic(where, purpose, done);
     ListPlace(directory, where, *place, done);
   }));
 }
@@ -122,19 +122,20 @@ void LeaseMachine::Impl::ListPlace(const std::string& name, const Where& where, 
   done(std::move(listing));
 }
 
-void LeaseMachine::Impl::ListStatic(const Where& where, ListReply done) {
-  using Entries = std::vector<protocol::Entry>;
+void LeaseMachine::Impl::ListStatic(const Where& where, protocol::Purpose purpose, ListReply done) {
   SessionOf(where.tree->identity)
-      .Ask<Entries>({}, lifetime.Guard([this, where](const Session::Key& key, Reply<Entries> reply) {
-        context.source.List(*where.tree, where.below, *key.value,
-                            [reply = std::move(reply), tree = where.tree, value = key.value](Answer<Entries> answer) {
+      .Ask<Names>({}, lifetime.Guard([this, where, purpose](const Session::Key& key, Reply<Names> reply) {
+        context.source.List(*where.tree, where.below, purpose, *key.value,
+                            [reply = std::move(reply), tree = where.tree, value = key.value](Answer<Names> answer) {
                               reply(std::move(answer));
                             });
       }),
-                    lifetime.Guard([this, done = std::move(done), ttl = where.tree->ttl](Answer<Entries> answer) {
+                    lifetime.Guard([this, done = std::move(done), ttl = where.tree->ttl](Answer<Names> answer) {
                       if (auto* failure = std::get_if<Failure>(&answer)) return done(failure->error);
                       Listing listing;
-                      listing.entries = std::move(std::get<Entries>(answer));
+                      Names& names = std::get<Names>(answer);
+                      listing.entries = std::move(names.entries);
+                      listing.value_at_hand = names.value_at_hand;
                       listing.fresh_until = context.loop.Now() + ttl;
                       done(std::move(listing));
                     }));
@@ -244,8 +245,9 @@ void LeaseMachine::SetEvents(Events events) {
   impl_->context.events = std::move(events);
 }
 
-void LeaseMachine::List(const std::string& directory, ListReply done) {  // NOLINT(performance-unnecessary-value-param)
-  impl_->List(directory, done);
+// NOLINTNEXTLINE(performance-unnecessary-value-param)
+void LeaseMachine::List(const std::string& directory, protocol::Purpose purpose, ListReply done) {
+  impl_->List(directory, purpose, done);
 }
 
 void LeaseMachine::Read(const std::string& secret, ReadReply done) {

@@ -53,7 +53,7 @@ class LeaseMachine : public Backend {
 
   // Backend.
   void SetEvents(Events events) override;
-  void List(const std::string& directory, ListReply done) override;
+  void List(const std::string& directory, protocol::Purpose purpose, ListReply done) override;
   void Read(const std::string& secret, ReadReply done) override;
   void Forget(const std::string& secret) override;
   void TellAgain() override;

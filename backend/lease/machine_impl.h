@@ -39,13 +39,13 @@ struct LeaseMachine::Impl {
 
   // machine.cc
   std::optional<Where> Resolve(const std::string& path) const;
-  void List(const std::string& directory, const ListReply& done);
+  void List(const std::string& directory, protocol::Purpose purpose, const ListReply& done);
   void Read(const std::string& secret, ReadReply done);
   void Forget(const std::string& secret);
   void TellAgain();
   void FindPlace(const std::string& name, const Where& where, std::function<void(Result<Place>)> then);
   void ListPlace(const std::string& name, const Where& where, const Place& place, const ListReply& done);
-  void ListStatic(const Where& where, ListReply done);
+  void ListStatic(const Where& where, protocol::Purpose purpose, ListReply done);
   void ReadStatic(const std::string& name, const Where& where, const ReadReply& done);
   LeasedSecret& MintedAt(const std::string& secret, const Where& where);
   Listing NamesAbove(const std::string& directory) const;

@@ -86,6 +86,15 @@ struct Renewal {
   bool renewable = true;
 };
 
+// What a listing tells.
+struct Names {
+  Names() = default;
+  Names(std::vector<protocol::Entry> all)  // NOLINT(google-explicit-constructor): what a listing is, mostly
+      : entries(std::move(all)) {}
+  std::vector<protocol::Entry> entries;
+  bool value_at_hand = false;  // it was read for the names, and a Get right now asks nobody
+};
+
 class Source {
  public:
   virtual ~Source() = default;
@@ -104,9 +113,10 @@ class Source {
 
   // `tree` is one of the settings and outlives the call; `below` is the rest of the path, "" for the tree's own place.
   virtual void Find(const Tree& tree, const std::string& below, const SecretBuffer& token, Reply<Place> done) = 0;
-  // Names at a static place: folders, and keys of the secret there. kRefused kNotFound: neither.
-  virtual void List(const Tree& tree, const std::string& below, const SecretBuffer& token,
-                    Reply<std::vector<protocol::Entry>> done) = 0;
+  // Names at a static place: folders, and keys of the secret there. kRefused kNotFound: neither. With kOpen the value may
+  // be read for them, if that takes no longer.
+  virtual void List(const Tree& tree, const std::string& below, protocol::Purpose purpose, const SecretBuffer& token,
+                    Reply<Names> done) = 0;
   // Reads a static place, or mints.
   virtual void Get(const Tree& tree, const std::string& below, const SecretBuffer& token, Reply<Grant> done) = 0;
   // `tree`: that minted it. kGone: the lease is not there any more. kRefused: it is, and cannot be renewed (further).

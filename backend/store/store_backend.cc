@@ -143,11 +143,13 @@ std::string StoreBackend::StateText() const {
   return is_open() ? std::string(NameOf(state_)) : StrCat(NameOf(state_), ": ", reason_);
 }
 
-void StoreBackend::List(const std::string& directory, ListReply done) {
+void StoreBackend::List(const std::string& directory, protocol::Purpose /*purpose*/, ListReply done) {
   if (!store_) return done(why_closed_);
   auto entries = store_->List(directory);
   if (!entries.ok()) return done(std::move(entries).error());
-  done(Listing{std::move(*entries)});
+  Listing listing{std::move(*entries)};
+  listing.value_at_hand = true;
+  done(std::move(listing));
 }
 
 void StoreBackend::Read(const std::string& secret, ReadReply done) {

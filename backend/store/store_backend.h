@@ -51,7 +51,7 @@ class StoreBackend : public Backend {
   Result<uint64_t> Rollback(const std::string& secret, uint64_t version, uint32_t author);
 
   void SetEvents(Events events) override;
-  void List(const std::string& directory, ListReply done) override;
+  void List(const std::string& directory, protocol::Purpose purpose, ListReply done) override;
   void Read(const std::string& secret, ReadReply done) override;
   bool PushesChanges() const override { return true; }
   uint64_t Generation() const override { return store_ ? store_->generation() : 0; }

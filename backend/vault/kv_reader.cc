@@ -66,8 +66,9 @@ bool IsNotFound(const Failure& failure) {
 
 // What is known so far of a place that is being listed: both answers are needed.
 struct KvReader::Listing {
-  lease::Reply<std::vector<Entry>> done;
+  lease::Reply<lease::Names> done;
   std::optional<Answer<std::vector<Entry>>> folders, keys;
+  bool value_at_hand = false;
   std::function<void()> ask_for_folders;  // set: they were taken for none by what is remembered
 
   void Conclude() {
@@ -85,12 +86,13 @@ struct KvReader::Listing {
     if (no_folders != nullptr && no_keys != nullptr) {
       return done(std::move(IsNotFound(*no_keys) ? *no_folders : *no_keys));  // to read is what a policy needs most
     }
-    std::vector<Entry> entries;
+    lease::Names names;
+    names.value_at_hand = value_at_hand;
     for (auto* part : {&*folders, &*keys}) {
       if (FailureIn(*part) != nullptr) continue;
-      std::ranges::move(std::get<std::vector<Entry>>(*part), std::back_inserter(entries));
+      std::ranges::move(std::get<std::vector<Entry>>(*part), std::back_inserter(names.entries));
     }
-    done(std::move(entries));
+    done(std::move(names));
   }
 };
 
@@ -139,7 +141,8 @@ void KvReader::Fetch(const KvPlace& place, const SecretBuffer& token, lease::Rep
   });
 }
 
-void KvReader::List(const KvPlace& place, const SecretBuffer& token, lease::Reply<std::vector<Entry>> done) {
+void KvReader::List(const KvPlace& place, protocol::Purpose purpose, const SecretBuffer& token,
+                    lease::Reply<lease::Names> done) {
   auto listing = std::make_shared<Listing>();
   listing->done = std::move(done);
   if (IsKnownAsNoFolder(place)) {
@@ -155,7 +158,7 @@ void KvReader::List(const KvPlace& place, const SecretBuffer& token, lease::Repl
     listing->keys = std::vector<Entry>();  // nothing but folders is there; `folders` decides
     return;
   }
-  if (place.location.versioned) {
+  if (place.location.versioned && purpose == protocol::Purpose::kNames) {
     AskForKeys(place, token, listing);
   } else {
     ReadForKeys(place, token, listing);
@@ -218,6 +221,7 @@ void KvReader::ReadForKeys(const KvPlace& place, const SecretBuffer& token, cons
       std::vector<std::string> names;
       for (const protocol::Field& field : grant.fields) names.push_back(field.key);
       listing->keys = KeysOf(names);
+      listing->value_at_hand = true;
       memory_.Keep(RememberedAs(place, place.location.rest), std::move(grant));
     }
     listing->Conclude();

@@ -26,8 +26,10 @@ class KvReader {
   void Get(const KvPlace& place, const SecretBuffer& token, lease::Reply<lease::Grant> done);
   // Subfolders and secrets as folders, and the keys of the secret at this very place: the union, if it is both. A token
   // that may not list gets the keys, one that may not read gets the folders. What is remembered (kv_memory.h) is not
-  // asked for.
-  void List(const KvPlace& place, const SecretBuffer& token, lease::Reply<std::vector<protocol::Entry>> done);
+  // asked for. For the keys of version 2 its `subkeys` are read, which hold no values; with kOpen, or where a policy
+  // does not grant them, and with version 1, the secret itself.
+  void List(const KvPlace& place, protocol::Purpose purpose, const SecretBuffer& token,
+            lease::Reply<lease::Names> done);
 
  private:
   struct Listing;

@@ -108,7 +108,7 @@ struct VaultSource::Impl {
   // Reads or mints what is no KV.
   void GetPlain(const lease::Tree& tree, const Spot& spot, const SecretBuffer& token, lease::Reply<lease::Grant> done);
   void ListPlain(const lease::Tree& tree, const Spot& spot, const SecretBuffer& token,
-                 lease::Reply<std::vector<Entry>> done);
+                 lease::Reply<lease::Names> done);
   Question LeaseQuestion(Subject subject, std::string_view path, const std::string& identity,
                          const SecretBuffer& token) const;
 
@@ -169,13 +169,13 @@ void VaultSource::Find(const lease::Tree& tree, const std::string& below, const 
   });
 }
 
-void VaultSource::List(const lease::Tree& tree, const std::string& below, const SecretBuffer& token,
-                       lease::Reply<std::vector<Entry>> done) {
+void VaultSource::List(const lease::Tree& tree, const std::string& below, protocol::Purpose purpose,
+                       const SecretBuffer& token, lease::Reply<lease::Names> done) {
   auto held = std::make_shared<SecretBuffer>(SecretBuffer::CopyOf(token.Expose()));
-  impl_->Locate(tree, below, token, [this, tree, held, done = std::move(done)](Answer<Spot> answer) {
+  impl_->Locate(tree, below, token, [this, tree, purpose, held, done = std::move(done)](Answer<Spot> answer) {
     if (auto* failure = FailureIn(answer)) return done(std::move(*failure));
     const Spot& spot = std::get<Spot>(answer);
-    if (spot.is_kv) return impl_->kv.List(impl_->KvPlaceOf(tree, spot), *held, done);
+    if (spot.is_kv) return impl_->kv.List(impl_->KvPlaceOf(tree, spot), purpose, *held, done);
     impl_->ListPlain(tree, spot, *held, done);
   });
 }
@@ -229,7 +229,7 @@ void VaultSource::Impl::GetPlain(const lease::Tree& tree, const Spot& spot, cons
 
 // A static place gives its keys by being read. What would have to be minted is asked for its names only by Find.
 void VaultSource::Impl::ListPlain(const lease::Tree& tree, const Spot& spot, const SecretBuffer& token,
-                                  lease::Reply<std::vector<Entry>> done) {
+                                  lease::Reply<lease::Names> done) {
   if (spot.facts.nature == Nature::kMinted) {
     return client.Later([done = std::move(done), place = spot.path] {
       done(Refused({.asked = Asked::kList, .place = place, .path = ""}, ErrorKind::kNotFound, "it is no folder"));

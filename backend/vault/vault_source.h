@@ -40,8 +40,8 @@ class VaultSource final : public lease::Source {
 
   void Find(const lease::Tree& tree, const std::string& below, const SecretBuffer& token,
             lease::Reply<lease::Place> done) override;
-  void List(const lease::Tree& tree, const std::string& below, const SecretBuffer& token,
-            lease::Reply<std::vector<protocol::Entry>> done) override;
+  void List(const lease::Tree& tree, const std::string& below, protocol::Purpose purpose, const SecretBuffer& token,
+            lease::Reply<lease::Names> done) override;
   void Get(const lease::Tree& tree, const std::string& below, const SecretBuffer& token,
            lease::Reply<lease::Grant> done) override;
   void Renew(const lease::Tree& tree, const std::string& lease_id, const SecretBuffer& token, Duration wanted,

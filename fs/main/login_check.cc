@@ -80,7 +80,7 @@ class LoginCheck {
   void OnLogin(Answer<lease::Token> answer);
   void NextTree();
   void OnPlace(const lease::Tree& tree, Answer<lease::Place> answer);
-  void OnNames(const lease::Tree& tree, const Answer<std::vector<protocol::Entry>>& answer);
+  void OnNames(const lease::Tree& tree, const Answer<lease::Names>& answer);
   void EndIdentity();
   void Say(const std::string& tree, bool ok, std::string words);
 
@@ -181,15 +181,15 @@ void LoginCheck::OnPlace(const lease::Tree& tree, Answer<lease::Place> answer) {
     Say(tree.name, true, StrCat(tree.source, " is minted at the first open; that was not tried"));
     return NextTree();
   }
-  source_->List(tree, "", token_.value,
-                [this, &tree](const Answer<std::vector<protocol::Entry>>& names) { OnNames(tree, names); });
+  source_->List(tree, "", protocol::Purpose::kNames, token_.value,
+                [this, &tree](const Answer<lease::Names>& names) { OnNames(tree, names); });
 }
 
-void LoginCheck::OnNames(const lease::Tree& tree, const Answer<std::vector<protocol::Entry>>& answer) {
+void LoginCheck::OnNames(const lease::Tree& tree, const Answer<lease::Names>& answer) {
   if (const auto* failure = std::get_if<Failure>(&answer)) {
     Say(tree.name, false, failure->error.message());
   } else {
-    Say(tree.name, true, StrCat(tree.source, " has ", std::get<std::vector<protocol::Entry>>(answer).size(), " names"));
+    Say(tree.name, true, StrCat(tree.source, " has ", std::get<lease::Names>(answer).entries.size(), " names"));
   }
   NextTree();
 }

@@ -35,9 +35,9 @@ class PendingBackend : public Backend {
     if (backend_ != nullptr) return backend_->SetEvents(events_);
     if (events_.on_health) events_.on_health(protocol::HealthState::kDown, problem_);
   }
-  void List(const std::string& directory, ListReply done) override {
+  void List(const std::string& directory, protocol::Purpose purpose, ListReply done) override {
     if (backend_ == nullptr) return done(Error(ErrorKind::kRemote, problem_));
-    backend_->List(directory, std::move(done));
+    backend_->List(directory, purpose, std::move(done));
   }
   void Read(const std::string& secret, ReadReply done) override {
     if (backend_ == nullptr) return done(Error(ErrorKind::kRemote, problem_));

@@ -112,6 +112,12 @@ SecretGate::Step SecretGate::LookupLocked(Attempt& attempt, NodeId parent, const
   bool certain = node != kNoNode && (derived_.IsFile(node) || derived_.IsPinned(node));
   std::optional<uint32_t> unsure = certain ? std::nullopt : UnsureLocked(attempt, parent.node, true);
   if (unsure && !attempt.failure) {
+    bool shared = trees_.Of(parent.node)->options.lease_scope == LeaseScope::kShared;
+    if (shared && *unsure == parent.node && nodes_[parent.node].listed == 0) {
+      Decision decision = DecideLocked(attempt, policy_->RulesFor(StrCat(nodes_.Path(parent.node), "/", name)));
+      if (decision.outcome == Decision::Outcome::kNeedGroups) return Step::kNeedGroups;
+      if (decision.outcome == Decision::Outcome::kAllow) waits_.SetForOpen(parent.node);
+    }
     return WaitStepLocked(
         attempt, *unsure, Question::kNames, node != kNoNode, result,
         [this, parent, name, done](Attempt again) { TryLookup(std::move(again), parent, name, done); });

@@ -64,9 +64,10 @@ SecretGate::Step SecretGate::OpenLocked(Attempt& attempt, NodeId id, int flags, 
   Step ready = ValueLocked(attempt, id.node, again, value);
   if (ready != Step::kFinished) return ready;
   if (value.failure) return finish(decision, *value.failure);
-  AuditEvent::Source source = value.stale         ? AuditEvent::Source::kStale
-                              : attempt.waits > 0 ? AuditEvent::Source::kFetched
-                                                  : AuditEvent::Source::kCached;
+  bool fetched = held_.TakeBrought(nodes_[id.node].parent) || attempt.waits > 0;
+  AuditEvent::Source source = value.stale ? AuditEvent::Source::kStale
+                              : fetched   ? AuditEvent::Source::kFetched
+                                          : AuditEvent::Source::kCached;
   result = ServeLocked(attempt, id, decision, source);
   return Step::kFinished;
 }

@@ -189,13 +189,16 @@ void GateAnswers::OnPublished(const std::string& backend, protocol::Published fr
       RequestPumpLocked();
     }
     for (uint32_t directory : directories) {
-      bool asked = waits_.IsAsked(directory, Question::kValue);
+      bool for_open = waits_.IsAskedForOpen(directory);
+      bool asked = waits_.IsAsked(directory, Question::kValue) || for_open;
       auto asking = waits_.TakeAll(directory, Question::kValue);
       if (!asked && SecretVersionLocked(directory) == 0) {  // nobody asked for it and nobody holds it
         if (nodes_[directory].minted != 0) held_.NotePublished(directory, loop_.Now());  // its Idle may have been lost
         continue;
       }
       Status published = PublishLocked(directory, frame);
+      if (for_open) held_.NoteAsked(directory);
+      if (for_open && published.ok()) held_.NoteBrought(directory);
       if (!published.ok()) failure = std::move(published).error();
       std::move(asking.begin(), asking.end(), std::back_inserter(waiters));
     }

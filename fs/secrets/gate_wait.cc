@@ -83,6 +83,7 @@ void GateCore::Pump() {
     std::string path;
     Question question;
     bool refresh;
+    bool for_open;
     uint64_t version;
   };
   std::vector<Send> sends;
@@ -98,7 +99,7 @@ void GateCore::Pump() {
       if (asked.question == Question::kValue) held_.NoteAsked(asked.directory);
       // A version of which not all bytes are held is as good as none.
       bool held = SecretVersionLocked(asked.directory) != 0 && held_.HoldsAll(asked.directory);
-      sends.push_back({link, trees_.BackendPath(asked.directory), asked.question, asked.refresh,
+      sends.push_back({link, trees_.BackendPath(asked.directory), asked.question, asked.refresh, asked.for_open,
                        held ? SecretVersionLocked(asked.directory) : 0});
     }
     deadline = waits_.NextDeadline();
@@ -106,7 +107,7 @@ void GateCore::Pump() {
   }
   for (const Send& send : sends) {
     if (send.question == Question::kNames) {
-      send.link->link.Send(protocol::List{send.path});
+      send.link->link.Send(protocol::List{send.path, send.for_open ? protocol::Purpose::kOpen : protocol::Purpose::kNames});
     } else if (send.refresh) {
       send.link->link.Send(protocol::Refresh{send.path, send.version});
     } else {

@@ -34,6 +34,9 @@ class HeldValues {
   // A predecessor had it; perhaps it had told the backend that nobody opens it.
   void NoteSurvived(uint32_t directory, BootTime now);
   void NoteAsked(uint32_t directory) { resting_.erase(directory); }
+  // It came with the names, for an open that is about to follow: that one fetched it, as its record says.
+  void NoteBrought(uint32_t directory) { brought_.insert(directory); }
+  bool TakeBrought(uint32_t directory) { return brought_.erase(directory) > 0; }
   // Call whenever the end of a lease was written into the directory's record.
   void NoteLease(uint32_t directory);
 
@@ -60,7 +63,10 @@ class HeldValues {
   bool MakeRoom(uint64_t bytes, uint64_t limit);
   // limits.value is another one: withdraws what is larger, and what was too large under the old one.
   void ApplyValueLimit(uint64_t limit);
-  void ForgetUse(uint32_t directory) { last_opened_.erase(directory); }  // its number may serve something else
+  void ForgetUse(uint32_t directory) {  // its number may serve something else
+    last_opened_.erase(directory);
+    brought_.erase(directory);
+  }
   // Those that were let go of since the last call, for their backends to be told.
   std::vector<uint32_t> TakeIdle() { return std::exchange(idle_, {}); }
   bool has_idle() const { return !idle_.empty(); }
@@ -81,6 +87,7 @@ class HeldValues {
   Notifier& notifier_;
   std::unordered_map<uint32_t, BootTime> last_opened_;
   std::vector<uint32_t> idle_;
+  std::unordered_set<uint32_t> brought_;
   std::unordered_set<uint32_t> resting_;                // held, and their backends believe that nobody opens them
   std::set<std::pair<BootTime, uint32_t>> lease_ends_;  // may hold ends that were put off since
 };

@@ -25,6 +25,16 @@ Waiter WaitQueue::Remove(std::unordered_map<uint64_t, Waiter>::iterator it) {
   return waiter;
 }
 
+void WaitQueue::SetForOpen(uint32_t directory) {
+  Flight& flight = flights_[{directory, Question::kNames}];
+  if (!flight.asked) flight.for_open = true;
+}
+
+bool WaitQueue::IsAskedForOpen(uint32_t directory) const {
+  auto flight = flights_.find({directory, Question::kNames});
+  return flight != flights_.end() && flight->second.asked && flight->second.for_open;
+}
+
 std::vector<Waiter> WaitQueue::TakeAll(uint32_t directory, Question question) {
   std::vector<Waiter> taken;
   auto flight = flights_.find({directory, question});
@@ -62,7 +72,7 @@ std::vector<Waiter> WaitQueue::TakeExpired(BootTime now) {
 std::vector<WaitQueue::Asked> WaitQueue::Unasked() const {
   std::vector<Asked> questions;
   for (const auto& [key, flight] : flights_) {
-    if (!flight.asked) questions.push_back({key.first, key.second, flight.refresh});
+    if (!flight.asked) questions.push_back({key.first, key.second, flight.refresh, flight.for_open});
   }
   return questions;
 }

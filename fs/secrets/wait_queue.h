@@ -37,6 +37,7 @@ class WaitQueue {
     uint32_t directory;
     Question question;
     bool refresh;
+    bool for_open;
   };
 
   // A uid may wait for so many *secrets* at once, by however many readers (S25: EBUSY).
@@ -48,6 +49,11 @@ class WaitQueue {
   void Unask(uint32_t directory, Question question);
   // Ask the source itself, whatever is believed fresh.
   void SetRefresh(uint32_t directory) { flights_[{directory, Question::kValue}].refresh = true; }
+
+  // The names are asked for by somebody who may open what is below them; says nothing once they are asked for.
+  void SetForOpen(uint32_t directory);
+  // Such a question is on its way: the value may come with its answer.
+  bool IsAskedForOpen(uint32_t directory) const;
 
   std::vector<Waiter> TakeAll(uint32_t directory, Question question);
   std::optional<Waiter> Take(uint64_t unique);
@@ -69,6 +75,7 @@ class WaitQueue {
     std::set<uint64_t> waiters;
     bool asked = false;
     bool refresh = false;
+    bool for_open = false;
   };
   Waiter Remove(std::unordered_map<uint64_t, Waiter>::iterator it);
 

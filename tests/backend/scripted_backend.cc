@@ -81,14 +81,15 @@ void ScriptedBackend::Answer(Loop::Callback answer) {
   loop_.After(delay + more, std::move(answer));
 }
 
-void ScriptedBackend::List(const std::string& directory, ListReply done) {
+void ScriptedBackend::List(const std::string& directory, protocol::Purpose purpose, ListReply done) {
   ++lists[directory];
   auto failure = failures.find(directory);
   if (failure != failures.end()) return Answer([done, error = failure->second] { done(error); });
   std::vector<protocol::Entry> names = NamesIn(directory);
   if (names.empty() && !directory.empty())
     return Answer([done] { done(Error(ErrorKind::kNotFound, "no such folder")); });
-  Answer([done, names, must = minted.contains(directory)] { done(Listing{names, must}); });
+  bool at_hand = purpose == protocol::Purpose::kOpen && value_with_names;
+  Answer([done, names, at_hand, must = minted.contains(directory)] { done(Listing{names, must, kNever, at_hand}); });
 }
 
 void ScriptedBackend::Read(const std::string& secret, ReadReply done) {

@@ -27,6 +27,7 @@ class ScriptedBackend : public Backend {
   std::map<std::string, Error> failures;  // by path, for reads and listings
   std::map<std::string, int> reads;       // asked for, by secret
   std::map<std::string, int> lists;
+  bool value_with_names = false;             // for who lists to open
   std::optional<Error> changed_since_fails;  // of every ChangedSince
   uint64_t forgotten = 0;                    // changes up to this generation are not known any more
   BootTime lease_end = kNever;
@@ -43,7 +44,7 @@ class ScriptedBackend : public Backend {
   Events& events() { return events_; }
 
   void SetEvents(Events events) override { events_ = std::move(events); }
-  void List(const std::string& directory, ListReply done) override;
+  void List(const std::string& directory, protocol::Purpose purpose, ListReply done) override;
   void Read(const std::string& secret, ReadReply done) override;
   void Forget(const std::string& secret) override { ++forgets[secret]; }
   void TellAgain() override { ++tell_again; }

@@ -32,7 +32,7 @@ ScriptedSource::ScriptedSource(Loop& loop) : loop_(loop) {
     bool is_static = tree.engine == Engine::kKv1 || tree.engine == Engine::kKv2 || tree.engine == Engine::kStatic;
     return Place{is_static ? Nature::kStatic : Nature::kMinted, {"username", "password"}};
   };
-  on_list = [](const Tree&) { return std::vector<protocol::Entry>{{protocol::EntryKind::kKey, "key"}}; };
+  on_list = [](const Tree&, protocol::Purpose) { return std::vector<protocol::Entry>{{protocol::EntryKind::kKey, "key"}}; };
   on_get = [this](const Tree&, const std::string&, const std::string&) { return NewGrant(); };
   on_renew = [this](const std::string&, const std::string&) { return Renewal{Now(), lease_life}; };
   on_revoke = [](const std::string&) { return Done{}; };
@@ -84,10 +84,10 @@ void ScriptedSource::Find(const Tree& tree, const std::string&, const SecretBuff
   ++figures.finds;
   AnswerLater(on_find(tree), std::move(done));
 }
-void ScriptedSource::List(const Tree& tree, const std::string&, const SecretBuffer&,
-                          Reply<std::vector<protocol::Entry>> done) {
+void ScriptedSource::List(const Tree& tree, const std::string&, protocol::Purpose purpose, const SecretBuffer&,
+                          Reply<Names> done) {
   ++figures.lists;
-  AnswerLater(on_list(tree), std::move(done));
+  AnswerLater(on_list(tree, purpose), std::move(done));
 }
 void ScriptedSource::Get(const Tree& tree, const std::string& below, const SecretBuffer& token, Reply<Grant> done) {
   ++figures.gets;

@@ -31,7 +31,7 @@ class ScriptedSource : public Source {
   std::function<Answer<TokenState>(const std::string& token)> on_check;
   std::function<Answer<Done>(const std::string& token)> on_revoke_token;
   std::function<Answer<Place>(const Tree& tree)> on_find;
-  std::function<Answer<std::vector<protocol::Entry>>(const Tree& tree)> on_list;
+  std::function<Answer<Names>(const Tree& tree, protocol::Purpose purpose)> on_list;
   std::function<Answer<Grant>(const Tree& tree, const std::string& below, const std::string& token)> on_get;
   std::function<Answer<Renewal>(const std::string& lease_id, const std::string& token)> on_renew;
   std::function<Answer<Done>(const std::string& lease_id)> on_revoke;
@@ -50,8 +50,8 @@ class ScriptedSource : public Source {
   void RevokeToken(const std::string& identity, const SecretBuffer& token, Reply<Done> done) override;
   void OnCredentialChanged(std::function<void(const std::string& identity)> changed) override;
   void Find(const Tree& tree, const std::string& below, const SecretBuffer& token, Reply<Place> done) override;
-  void List(const Tree& tree, const std::string& below, const SecretBuffer& token,
-            Reply<std::vector<protocol::Entry>> done) override;
+  void List(const Tree& tree, const std::string& below, protocol::Purpose purpose, const SecretBuffer& token,
+            Reply<Names> done) override;
   void Get(const Tree& tree, const std::string& below, const SecretBuffer& token, Reply<Grant> done) override;
   void Renew(const Tree& tree, const std::string& lease_id, const SecretBuffer& token, Duration wanted,
              Reply<Renewal> done) override;

@@ -41,8 +41,8 @@ class SimServer : public Source {
   void RevokeToken(const std::string& identity, const SecretBuffer& token, Reply<Done> done) override;
   void OnCredentialChanged(std::function<void(const std::string& identity)> changed) override;
   void Find(const Tree& tree, const std::string& below, const SecretBuffer& token, Reply<Place> done) override;
-  void List(const Tree& tree, const std::string& below, const SecretBuffer& token,
-            Reply<std::vector<protocol::Entry>> done) override;
+  void List(const Tree& tree, const std::string& below, protocol::Purpose purpose, const SecretBuffer& token,
+            Reply<Names> done) override;
   void Get(const Tree& tree, const std::string& below, const SecretBuffer& token, Reply<Grant> done) override;
   void Renew(const Tree& tree, const std::string& lease_id, const SecretBuffer& token, Duration wanted,
              Reply<Renewal> done) override;

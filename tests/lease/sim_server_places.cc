@@ -26,15 +26,14 @@ void SimServer::Find(const Tree& tree, const std::string& /*below*/, const Secre
   Handle<Place>(StrCat("find ", tree.name), std::move(done), std::move(serve), [](const Answer<Place>&) {});
 }
 
-void SimServer::List(const Tree& tree, const std::string& /*below*/, const SecretBuffer& value,
-                     Reply<std::vector<protocol::Entry>> done) {
-  using Entries = std::vector<protocol::Entry>;
+void SimServer::List(const Tree& tree, const std::string& /*below*/, protocol::Purpose /*purpose*/,
+                     const SecretBuffer& value, Reply<Names> done) {
   std::string token(value.ExposeText());
-  auto serve = [this, source = tree.source, token]() -> Answer<Entries> {
+  auto serve = [this, source = tree.source, token]() -> Answer<Names> {
     if (!world_.TokenAlive(token) || world_.denied[source]) return Forbidden();
-    return Entries{{protocol::EntryKind::kKey, "value"}};
+    return Names({{protocol::EntryKind::kKey, "value"}});
   };
-  Handle<Entries>(StrCat("list ", tree.name), std::move(done), std::move(serve), [](const Answer<Entries>&) {});
+  Handle<Names>(StrCat("list ", tree.name), std::move(done), std::move(serve), [](const Answer<Names>&) {});
 }
 
 void SimServer::Get(const Tree& tree, const std::string& /*below*/, const SecretBuffer& value, Reply<Grant> done) {

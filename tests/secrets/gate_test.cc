@@ -69,7 +69,17 @@ TEST_F(GateTest, S6_NamesAreThereWithoutAFetch) {
 TEST_F(GateTest, S6_StatByWhoMayOpenShowsTheTrueSizeBeforeTheFirstOpen) {
   Attributes attributes = *mount_.StatNow("web/tls/key.pem", kAlice);
   EXPECT_EQ(attributes.size, 3u);
-  EXPECT_EQ(attributes.attribute_timeout, Duration::zero());
+  EXPECT_EQ(backend_.reads(), 1u);
+}
+
+TEST_F(GateTest, S6_ALookupByWhoMayOpenBringsTheValueWithTheNamesAndByNobodyElse) {
+  EXPECT_TRUE(mount_.StatNow("web/tls/key.pem", kBob).ok());
+  EXPECT_EQ(backend_.reads(), 0u);
+  backend_.Put("web/other", {{"k", "v"}});
+  EXPECT_GT(mount_.StatNow("web/other/k", kAlice)->id.version, 0u);
+  EXPECT_EQ(backend_.lists(), 3u);  // of web and of the two
+  EXPECT_EQ(backend_.reads(), 1u);
+  EXPECT_EQ(mount_.OpenNow("web/other/k", kAlice).bytes, "v");
   EXPECT_EQ(backend_.reads(), 1u);
 }
 

@@ -57,7 +57,7 @@ Result<Listing> MapBackend::ListNow(const std::string& directory) const {
     entries.push_back({folder == 1 ? protocol::EntryKind::kFolder : protocol::EntryKind::kKey, name});
   }
   if (entries.empty()) return Error(ErrorKind::kNotFound, "no such directory");
-  return Listing{std::move(entries)};
+  return Listing{std::move(entries), false, kNever, true};
 }
 
 Result<SecretVersion> MapBackend::ReadNow(const std::string& secret) {
@@ -77,7 +77,7 @@ Result<SecretVersion> MapBackend::ReadNow(const std::string& secret) {
   return version;
 }
 
-void MapBackend::List(const std::string& directory, ListReply done) {
+void MapBackend::List(const std::string& directory, protocol::Purpose /*purpose*/, ListReply done) {
   ++lists_;
   loop_.After(delay_, [this, directory, done = std::move(done)] { done(ListNow(directory)); });
 }

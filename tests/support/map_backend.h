@@ -39,7 +39,7 @@ class MapBackend : public Backend {
   void TellHealth(protocol::HealthState state) { events_.on_health(state, ""); }
 
   void SetEvents(Events events) override { events_ = std::move(events); }
-  void List(const std::string& directory, ListReply done) override;
+  void List(const std::string& directory, protocol::Purpose purpose, ListReply done) override;
   void Read(const std::string& secret, ReadReply done) override;
   bool PushesChanges() const override { return pushes_; }
   uint64_t Generation() const override { return generation_; }

@@ -52,12 +52,14 @@ std::vector<std::string> MintingBackend::LiveLeases() const {
   return live;
 }
 
-void MintingBackend::List(const std::string& directory, ListReply done) {
+void MintingBackend::List(const std::string& directory, protocol::Purpose /*purpose*/, ListReply done) {
   ++lists_;
   loop_.After(delay, [this, directory, done = std::move(done)] {
     if (outage) return done(Error(*outage, "outage"));
     if (directory != place_) return done(Error(ErrorKind::kNotFound, "no such place"));
-    done(Listing{{{protocol::EntryKind::kKey, "password"}, {protocol::EntryKind::kKey, "username"}}, minted});
+    // The value is said to be at hand, and must not be taken where it would be minted.
+    done(Listing{
+        {{protocol::EntryKind::kKey, "password"}, {protocol::EntryKind::kKey, "username"}}, minted, kNever, true});
   });
 }
 

@@ -41,7 +41,7 @@ class MintingBackend : public Backend {
   void Tell(const protocol::Report& report) { events_.on_report(report); }
 
   void SetEvents(Events events) override { events_ = std::move(events); }
-  void List(const std::string& directory, ListReply done) override;
+  void List(const std::string& directory, protocol::Purpose purpose, ListReply done) override;
   void Read(const std::string& secret, ReadReply done) override;
   void Forget(const std::string& secret) override;
   void TellAgain() override;

@@ -190,7 +190,7 @@ TEST_F(KvTest, AnOutageOfEitherQuestionIsNoListing) {
 TEST_F(KvTest, AnEmptyMountIsAnEmptyFolder) {
   MountKv2("secret");
   On("GET secret/metadata/?list=true", 404, Errors(""));
-  EXPECT_THAT(Good(List(TreeAt("secret"))), IsEmpty());
+  EXPECT_THAT(Good(List(TreeAt("secret"))).entries, IsEmpty());
   EXPECT_EQ(Words(Get(TreeAt("secret"))), "refused not_found: secret: the whole mount is a folder and no secret");
 }
 
@@ -212,7 +212,7 @@ TEST_F(KvTest, AValueThatWasReadForItsNamesIsThereForTheNextOpenAndForNoOther) {
   Tree other = tree;
   other.name = "other";
   std::vector<std::string> first, second, elsewhere;
-  source().List(tree, "", token_, [&](auto) {
+  source().List(tree, "", protocol::Purpose::kNames, token_, [&](auto) {
     source().Get(other, "", token_, [&](auto answer) { elsewhere = Texts(Good(std::move(answer)).fields); });
     source().Get(tree, "", token_, [&](auto answer) {
       first = Texts(Good(std::move(answer)).fields);

@@ -136,7 +136,8 @@ class RealFixture : public testing::Test {
   }
   std::vector<std::string> List(const lease::Tree& tree, const SecretBuffer& token) {
     const auto entries =
-        Good(Answered<std::vector<protocol::Entry>>([&](auto done) { source().List(tree, "", token, done); }));
+        Good(Answered<lease::Names>([&](auto done) { source().List(tree, "", protocol::Purpose::kNames, token, done); }))
+            .entries;
     std::vector<std::string> names;
     for (const auto& entry : entries) {
       names.push_back(entry.name + (entry.kind == protocol::EntryKind::kFolder ? "/" : ""));

@@ -81,8 +81,9 @@ class VaultFixture : public testing::Test {
   lease::Answer<lease::Grant> Get(const lease::Tree& tree, const std::string& below = "") {
     return Answered<lease::Grant>([&](auto done) { source().Get(tree, below, token_, done); });
   }
-  lease::Answer<std::vector<protocol::Entry>> List(const lease::Tree& tree, const std::string& below = "") {
-    return Answered<std::vector<protocol::Entry>>([&](auto done) { source().List(tree, below, token_, done); });
+  lease::Answer<lease::Names> List(const lease::Tree& tree, const std::string& below = "",
+                                   protocol::Purpose purpose = protocol::Purpose::kNames) {
+    return Answered<lease::Names>([&](auto done) { source().List(tree, below, purpose, token_, done); });
   }
 
   // A source that knows nothing, and a server that has not been told its answers.
@@ -126,6 +127,7 @@ class VaultFixture : public testing::Test {
     return texts;
   }
   // "web/", "key"
+  static std::vector<std::string> Names(const lease::Names& listed) { return Names(listed.entries); }
   static std::vector<std::string> Names(const std::vector<protocol::Entry>& entries) {
     std::vector<std::string> names;
     for (const auto& entry : entries) {
