@@ -124,6 +124,8 @@ void BackendServer::Impl::ReadBeforeNames(const std::string& name, Listing listi
   backend.Read(name, [weak = weak_from_this(), name, names](Result<SecretVersion> result) {
     auto self = weak.lock();
     if (!self) return;
+    std::optional<FrameConnection::Together> together;
+    if (self->connection != nullptr) together.emplace(*self->connection);
     self->OnRead(name, std::move(result));
     self->OnListed(name, std::move(*names));
   });

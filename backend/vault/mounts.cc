@@ -66,7 +66,7 @@ void Mounts::Find(const std::string& path, const std::string& name_space, const 
   if (const Known* known = Look(path, name_space, &mount); known != nullptr) {
     Location location{
         .mount = mount, .rest = PathBelow(path, mount), .type = known->type, .versioned = known->versioned};
-    return client_.Later([done = std::move(done), location = std::move(location)] { done(location); });
+    return done(std::move(location));
   }
   Question question;
   question.subject = {.asked = Asked::kMount, .place = path, .path = ""};

@@ -26,7 +26,7 @@ class Mounts {
   explicit Mounts(VaultClient& client) : client_(client) {}
 
   using Done = std::function<void(lease::Answer<Location>)>;
-  // Where `path` ("secret/team/web") is.
+  // Where `path` ("secret/team/web") is. What is known is answered within the call.
   void Find(const std::string& path, const std::string& name_space, const SecretBuffer& token, Done done);
   // An answer did not fit what was believed: ask again next time.
   void Forget(const std::string& path, const std::string& name_space);

@@ -51,7 +51,7 @@ void Places::Locate(const lease::Tree& tree, const std::string& below, const std
   const std::pair<std::string, std::string> key(name_space, path);
   const auto untold = untold_.find(key);
   if (!must_be_told && untold != untold_.end() && untold->second > client_.loop().Now()) {
-    return client_.Later([done = std::move(done), spot = SpotOf(tree, path, Assumed(path))] { done(spot); });
+    return done(SpotOf(tree, path, Assumed(path)));
   }
   mounts_.Find(path, name_space, token,
                [this, tree, path, key, must_be_told, done = std::move(done)](lease::Answer<Location> answer) {

@@ -23,6 +23,7 @@ class Places {
   explicit Places(VaultClient& client) : client_(client), mounts_(client) {}
 
   using Done = std::function<void(lease::Answer<Spot>)>;
+  // What is known is answered within the call.
   void Locate(const lease::Tree& tree, const std::string& below, const std::string& name_space,
               const SecretBuffer& token, Done done);
   void Forget(const Spot& spot, const std::string& name_space) { mounts_.Forget(spot.path, name_space); }

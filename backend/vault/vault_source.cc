@@ -161,11 +161,12 @@ void VaultSource::Find(const lease::Tree& tree, const std::string& below, const 
                        .keys = tree.engine == lease::Engine::kDynamic ? tree.keys : std::vector<std::string>()};
     return impl_->client.Later([done = std::move(done), place = std::move(place)] { done(place); });
   }
-  impl_->Locate(tree, below, token, [done = std::move(done)](Answer<Spot> answer) {
+  impl_->Locate(tree, below, token, [this, done = std::move(done)](Answer<Spot> answer) {
     if (auto* failure = FailureIn(answer)) return done(std::move(*failure));
     const EngineFacts& facts = std::get<Spot>(answer).facts;
-    done(lease::Place{.nature = facts.nature,
-                      .keys = facts.nature == Nature::kMinted ? facts.keys : std::vector<std::string>()});
+    lease::Place place{.nature = facts.nature,
+                       .keys = facts.nature == Nature::kMinted ? facts.keys : std::vector<std::string>()};
+    impl_->client.Later([done, place = std::move(place)] { done(place); });
   });
 }
 

@@ -32,6 +32,7 @@ struct FrameConnection::Impl : std::enable_shared_from_this<FrameConnection::Imp
   bool TakeHeader();
   bool Claim(size_t bytes);
   void ReleaseClaim();
+  void SendKept();
   void OnClosed(const std::string& why);
   void Close(const std::string& why);
 
@@ -39,6 +40,8 @@ struct FrameConnection::Impl : std::enable_shared_from_this<FrameConnection::Imp
   Options options;
   Events events;
   bool closed = false;
+  int together = 0;   // how many live
+  SecretBuffer kept;  // frames
 
   // The frame that is arriving.
   std::array<std::byte, kHeaderBytes> header{};
@@ -117,6 +120,13 @@ bool FrameConnection::Impl::Claim(size_t bytes) {
   return true;
 }
 
+void FrameConnection::Impl::SendKept() {
+  SecretBuffer frames = std::move(kept);
+  if (closed || frames.empty()) return;
+  stream->Send(std::move(frames));
+  if (stream->queued() > options.max_queued) Close("the peer does not take what is sent to it");
+}
+
 void FrameConnection::Impl::ReleaseClaim() {
   if (options.budget) options.budget->left += std::exchange(claimed, 0);
 }
@@ -156,12 +166,23 @@ void FrameConnection::Send(uint16_t type, SecretBuffer payload) {
         StrCat("a frame of ", payload.size(), " bytes is over the limit of ", impl_->options.max_payload));
   }
   if (payload.size() <= kCopiedPayload) {
-    impl_->stream->Send(EncodeFrame(type, payload));
+    SecretBuffer frame = EncodeFrame(type, payload);
+    if (impl_->together > 0) return impl_->kept.Append(frame.Expose());
+    impl_->stream->Send(std::move(frame));
   } else {
+    impl_->SendKept();
     impl_->stream->Send(EncodeHeader(type, payload.size()));
     impl_->stream->Send(std::move(payload));
   }
   if (impl_->stream->queued() > impl_->options.max_queued) impl_->Close("the peer does not take what is sent to it");
+}
+
+FrameConnection::Together::Together(FrameConnection& connection) : impl_(connection.impl_) {
+  ++impl_->together;
+}
+
+FrameConnection::Together::~Together() {
+  if (--impl_->together == 0) impl_->SendKept();
 }
 
 void FrameConnection::ReleaseIncoming() {

@@ -44,12 +44,26 @@ class FrameConnection {
   FrameConnection& operator=(const FrameConnection&) = delete;
 
   void Send(uint16_t type, SecretBuffer payload);
+  // While one lives, small frames are kept, and sent together at its end: the peer wakes up once. May outlive the
+  // connection.
+  class Together;
   void ReleaseIncoming();  // the last frame is done with
   bool closed() const;
   size_t queued() const;  // bytes not yet taken by the peer
 
  private:
   struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+class FrameConnection::Together {
+ public:
+  explicit Together(FrameConnection& connection);
+  ~Together();
+  Together(const Together&) = delete;
+  Together& operator=(const Together&) = delete;
+
+ private:
   std::shared_ptr<Impl> impl_;
 };
 

@@ -15,6 +15,7 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
+using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
@@ -59,6 +60,41 @@ TEST_F(ServerMintedTest, S6_NamesSayThatTheSecretMustBeMinted) {
   EXPECT_TRUE(entries[0].minted);
   EXPECT_FALSE(entries[1].minted);
   EXPECT_THAT(backend_.reads, IsEmpty());
+}
+
+TEST_F(ServerMintedTest, S6_WhoLooksUpToOpenGetsTheValueBeforeTheNamesIfItNeedNotBeMinted) {
+  backend_.value_with_names = true;
+  backend_.freshness.reset();
+  backend_.Put("kv", {{"k", "v"}});
+  std::vector<protocol::FrameType> came;
+  fs_.on_frame = [&](protocol::FrameType type, std::span<const std::byte>) { came.push_back(type); };
+  for (const char* directory : {"db", "kv"}) fs_.Send(protocol::List{directory, protocol::Purpose::kOpen});
+  Run(Duration(0));
+  using protocol::FrameType;
+  EXPECT_THAT(came, ElementsAre(FrameType::kEntries, FrameType::kPublished, FrameType::kEntries));
+  EXPECT_EQ(fs_.All<protocol::Published>().at(0).secret, "kv");
+  EXPECT_EQ(backend_.reads["db"], 0);
+  EXPECT_EQ(backend_.reads["kv"], 1);
+  // It was as good as a Want: what changes is told, and is not brought again.
+  fs_.Forget();
+  Run(seconds(70));
+  backend_.Put("kv", {{"k", "other"}});
+  Run(seconds(70));
+  EXPECT_THAT(fs_.All<protocol::Changed>(), SizeIs(1));
+  fs_.Forget();
+  fs_.Send(protocol::List{"kv", protocol::Purpose::kOpen});
+  Run(Duration(0));
+  EXPECT_THAT(fs_.All<protocol::Published>(), IsEmpty());
+  EXPECT_THAT(fs_.All<protocol::Entries>(), SizeIs(1));
+}
+
+TEST_F(ServerMintedTest, WhoOnlyListsGetsNoValue) {
+  backend_.value_with_names = true;
+  backend_.Put("kv", {{"k", "v"}});
+  fs_.Send(protocol::List{"kv"});
+  Run(Duration(0));
+  EXPECT_THAT(fs_.All<protocol::Published>(), IsEmpty());
+  EXPECT_EQ(backend_.reads["kv"], 0);
 }
 
 TEST_F(ServerMintedTest, S6_EveryPartOfALongListingSaysSo) {

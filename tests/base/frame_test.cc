@@ -129,6 +129,35 @@ TEST_F(FrameTest, SendWritesWhatEncodeFrameWrites) {
   EXPECT_EQ(EncodeFrame(0x0102, SecretBuffer::CopyOf("ab")).ExposeText(), std::string_view("\2\0\0\0\2\1\0\0ab", 10));
 }
 
+TEST_F(FrameTest, TogetherKeepsSmallFramesUntilItsEndAndTheirOrder) {
+  const std::string large(16385, 'l');
+  std::optional<FrameConnection::Together> outer(*peer_->connection);
+  {
+    FrameConnection::Together inner(*peer_->connection);
+    peer_->Send(1, "first");
+  }
+  RunAll();
+  EXPECT_EQ(raw_received_, "");
+  peer_->Send(2, large);
+  peer_->Send(3, "third");
+  RunAll();
+  std::string sent(EncodeFrame(1, SecretBuffer::CopyOf("first")).ExposeText());
+  sent += EncodeFrame(2, SecretBuffer::CopyOf(large)).ExposeText();
+  EXPECT_EQ(raw_received_, sent);
+  outer.reset();
+  RunAll();
+  sent += EncodeFrame(3, SecretBuffer::CopyOf("third")).ExposeText();
+  EXPECT_EQ(raw_received_, sent);
+}
+
+TEST_F(FrameTest, TogetherMayOutliveTheConnection) {
+  FrameConnection::Together together(*peer_->connection);
+  peer_->Send(1, "never sent");
+  peer_->connection.reset();
+  RunAll();
+  EXPECT_EQ(raw_received_, "");
+}
+
 TEST_F(FrameTest, AFrameOfTheLargestSizePasses) {
   SendRaw(EncodeFrame(1, SecretBuffer::CopyOf(std::string(100000, 'x'))).Expose());
   RunAll();

@@ -225,6 +225,25 @@ TEST_F(KvTest, AValueThatWasReadForItsNamesIsThereForTheNextOpenAndForNoOther) {
   EXPECT_EQ(std::ranges::count(Asked(), "GET kv1/web"), 3);
 }
 
+TEST_F(KvTest, WhoLooksUpToOpenAsksVersion2Once) {
+  MountKv2("secret/web");
+  On("GET secret/metadata/web/?list=true", 404, Errors(""));
+  On("GET secret/data/web", 200, Envelope(R"("data":{"data":{"a":"b"},"metadata":{"version":3}})"));
+  const Tree tree = TreeAt("secret/web");
+  std::vector<std::string> names, texts;
+  source().List(tree, "", protocol::Purpose::kOpen, token_, [&](auto listed) {
+    auto all = Good(std::move(listed));
+    names = Names(all);
+    EXPECT_TRUE(all.value_at_hand);
+    source().Get(tree, "", token_, [&](auto answer) { texts = Texts(Good(std::move(answer)).fields); });
+  });
+  loop_.RunFor(std::chrono::milliseconds(200));
+  EXPECT_THAT(names, ElementsAre("a"));
+  EXPECT_THAT(texts, ElementsAre("a=b"));
+  EXPECT_EQ(std::ranges::count(Asked(), "GET secret/data/web"), 1);
+  EXPECT_FALSE(std::ranges::any_of(Asked(), [](const auto& asked) { return asked.find("subkeys") != std::string::npos; }));
+}
+
 TEST_F(KvTest, AValueThatWasReadForItsNamesIsKeptForAMoment) {
   Mount("kv1/web", "kv1", "kv");
   On("GET kv1/web/?list=true", 404, Errors(""));
