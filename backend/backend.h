@@ -29,7 +29,7 @@ struct SecretVersion {
 
 struct Listing {
   std::vector<protocol::Entry> entries;
-  bool minted = false;  // to read the secret here makes something new: only an open may cause it (S6)
+  bool minted = false;            // to read the secret here makes something new: only an open may cause it (S6)
   BootTime fresh_until = kNever;  // then it is to be asked for again; of a backend that pushes changes it stays so
   bool value_at_hand = false;     // a Read in the same turn of the loop asks nobody
 };

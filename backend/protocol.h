@@ -19,8 +19,7 @@
 namespace leasefs::protocol {
 
 enum class FrameType : uint16_t {
-  // fs -> backend
-  kHello = 1, kList = 2, kWant = 3, kIdle = 4, kRefresh = 5, kApplied = 6, kStop = 7, kRecorded = 8,
+  kHello = 1, kList = 2, kWant = 3, kIdle = 4, kRefresh = 5, kApplied = 6, kStop = 7, kRecorded = 8,  // fs -> backend
   // backend -> fs
   kWelcome = 64, kEntries = 65, kEntryChanged = 66, kPublished = 67, kUnchanged = 68, kChanged = 69, kFailed = 70,
   kHealth = 71, kRecord = 72, kReport = 73,

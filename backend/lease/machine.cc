@@ -130,15 +130,15 @@ void LeaseMachine::Impl::ListStatic(const Where& where, protocol::Purpose purpos
                               reply(std::move(answer));
                             });
       }),
-                    lifetime.Guard([this, done = std::move(done), ttl = where.tree->ttl](Answer<Names> answer) {
-                      if (auto* failure = std::get_if<Failure>(&answer)) return done(failure->error);
-                      Listing listing;
-                      Names& names = std::get<Names>(answer);
-                      listing.entries = std::move(names.entries);
-                      listing.value_at_hand = names.value_at_hand;
-                      listing.fresh_until = context.loop.Now() + ttl;
-                      done(std::move(listing));
-                    }));
+                  lifetime.Guard([this, done = std::move(done), ttl = where.tree->ttl](Answer<Names> answer) {
+                    if (auto* failure = std::get_if<Failure>(&answer)) return done(failure->error);
+                    Listing listing;
+                    Names& names = std::get<Names>(answer);
+                    listing.entries = std::move(names.entries);
+                    listing.value_at_hand = names.value_at_hand;
+                    listing.fresh_until = context.loop.Now() + ttl;
+                    done(std::move(listing));
+                  }));
 }
 
 LeasedSecret& LeaseMachine::Impl::MintedAt(const std::string& secret, const Where& where) {

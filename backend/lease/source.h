@@ -113,8 +113,8 @@ class Source {
 
   // `tree` is one of the settings and outlives the call; `below` is the rest of the path, "" for the tree's own place.
   virtual void Find(const Tree& tree, const std::string& below, const SecretBuffer& token, Reply<Place> done) = 0;
-  // Names at a static place: folders, and keys of the secret there. kRefused kNotFound: neither. With kOpen the value may
-  // be read for them, if that takes no longer.
+  // Names at a static place: folders, and keys of the secret there. kRefused kNotFound: neither. With kOpen the value
+  // may be read for them, if that takes no longer.
   virtual void List(const Tree& tree, const std::string& below, protocol::Purpose purpose, const SecretBuffer& token,
                     Reply<Names> done) = 0;
   // Reads a static place, or mints.

@@ -107,8 +107,7 @@ struct VaultSource::Impl {
 
   // Reads or mints what is no KV.
   void GetPlain(const lease::Tree& tree, const Spot& spot, const SecretBuffer& token, lease::Reply<lease::Grant> done);
-  void ListPlain(const lease::Tree& tree, const Spot& spot, const SecretBuffer& token,
-                 lease::Reply<lease::Names> done);
+  void ListPlain(const lease::Tree& tree, const Spot& spot, const SecretBuffer& token, lease::Reply<lease::Names> done);
   Question LeaseQuestion(Subject subject, std::string_view path, const std::string& identity,
                          const SecretBuffer& token) const;
 

@@ -107,7 +107,8 @@ void GateCore::Pump() {
   }
   for (const Send& send : sends) {
     if (send.question == Question::kNames) {
-      send.link->link.Send(protocol::List{send.path, send.for_open ? protocol::Purpose::kOpen : protocol::Purpose::kNames});
+      send.link->link.Send(
+          protocol::List{send.path, send.for_open ? protocol::Purpose::kOpen : protocol::Purpose::kNames});
     } else if (send.refresh) {
       send.link->link.Send(protocol::Refresh{send.path, send.version});
     } else {

@@ -68,7 +68,8 @@ class MachineFixture : public ::testing::Test {
   }
   Result<Listing> List(const std::string& directory) {
     auto answer = std::make_shared<std::optional<Result<Listing>>>();
-    machine_->List(directory, protocol::Purpose::kNames, [answer](Result<Listing> result) { answer->emplace(std::move(result)); });
+    machine_->List(directory, protocol::Purpose::kNames,
+                   [answer](Result<Listing> result) { answer->emplace(std::move(result)); });
     loop_.RunFor(4ms);
     if (!*answer) return Error(ErrorKind::kInterrupted, "no answer yet");
     return std::move(**answer);

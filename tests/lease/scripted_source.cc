@@ -32,7 +32,9 @@ ScriptedSource::ScriptedSource(Loop& loop) : loop_(loop) {
     bool is_static = tree.engine == Engine::kKv1 || tree.engine == Engine::kKv2 || tree.engine == Engine::kStatic;
     return Place{is_static ? Nature::kStatic : Nature::kMinted, {"username", "password"}};
   };
-  on_list = [](const Tree&, protocol::Purpose) { return std::vector<protocol::Entry>{{protocol::EntryKind::kKey, "key"}}; };
+  on_list = [](const Tree&, protocol::Purpose) {
+    return std::vector<protocol::Entry>{{protocol::EntryKind::kKey, "key"}};
+  };
   on_get = [this](const Tree&, const std::string&, const std::string&) { return NewGrant(); };
   on_renew = [this](const std::string&, const std::string&) { return Renewal{Now(), lease_life}; };
   on_revoke = [](const std::string&) { return Done{}; };

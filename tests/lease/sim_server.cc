@@ -73,7 +73,7 @@ void SimServer::JudgeLogin(const std::string& identity) {
   if (now - unverifiable_at_ < seconds(10)) return;
   if (token->told.end - now < reserve[identity]) return;
   bool renewable = token->told.renewable && !token->told.capped;
-  if (!renewable && (IsLate(token->told, reserve[identity]) || credential_changed_at > token->told.granted)) return;
+  if (!renewable && (IsLate(token->told, reserve[identity]) || credential_changed_at > token->asked_at)) return;
   world_.Violate(
       StrCat("a login without a cause: there is a token for ", (token->told.end - now).count() / 1'000'000'000, " s"));
 }
@@ -136,6 +136,7 @@ void SimServer::Login(const std::string& identity, Reply<Token> done) {
     token.max_end = max == Duration::zero() ? kNever : now + max;
     token.renewable = life != Duration::zero() && max != life;
     token.order = tokens_made_;
+    token.asked_at = asked_at;
     return Token{SecretBuffer::CopyOf(id), asked_at, life, token.renewable};
   };
   auto told = [this, identity](const Answer<Token>& answer) {

@@ -34,6 +34,7 @@ struct SimToken {
   bool renewable = false;
   bool revoked = false;
   uint64_t order = 0;  // of its login
+  BootTime asked_at{};
   Told told;
 };
 

@@ -74,7 +74,7 @@ TEST_F(GateTest, S6_StatByWhoMayOpenShowsTheTrueSizeBeforeTheFirstOpen) {
 
 TEST_F(GateTest, S6_ALookupByWhoMayOpenBringsTheValueWithTheNames) {
   EXPECT_GT(mount_.StatNow("web/tls/key.pem", kAlice)->id.version, 0u);  // the lookup's inode, which an open keeps
-  EXPECT_EQ(backend_.lists(), 2u);                                      // of web and of the secret
+  EXPECT_EQ(backend_.lists(), 2u);                                       // of web and of the secret
   EXPECT_EQ(mount_.OpenNow("web/tls/key.pem", kAlice).bytes, "KEY");
   EXPECT_EQ(backend_.reads(), 1u);
 }

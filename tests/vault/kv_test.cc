@@ -241,7 +241,8 @@ TEST_F(KvTest, WhoLooksUpToOpenAsksVersion2Once) {
   EXPECT_THAT(names, ElementsAre("a"));
   EXPECT_THAT(texts, ElementsAre("a=b"));
   EXPECT_EQ(std::ranges::count(Asked(), "GET secret/data/web"), 1);
-  EXPECT_FALSE(std::ranges::any_of(Asked(), [](const auto& asked) { return asked.find("subkeys") != std::string::npos; }));
+  EXPECT_FALSE(
+      std::ranges::any_of(Asked(), [](const auto& asked) { return asked.find("subkeys") != std::string::npos; }));
 }
 
 TEST_F(KvTest, AValueThatWasReadForItsNamesIsKeptForAMoment) {

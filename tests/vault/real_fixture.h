@@ -135,9 +135,9 @@ class RealFixture : public testing::Test {
     return Answered<lease::Grant>([&](auto done) { source().Get(tree, "", token, done); });
   }
   std::vector<std::string> List(const lease::Tree& tree, const SecretBuffer& token) {
-    const auto entries =
-        Good(Answered<lease::Names>([&](auto done) { source().List(tree, "", protocol::Purpose::kNames, token, done); }))
-            .entries;
+    const auto entries = Good(Answered<lease::Names>([&](auto done) {
+                           source().List(tree, "", protocol::Purpose::kNames, token, done);
+                         })).entries;
     std::vector<std::string> names;
     for (const auto& entry : entries) {
       names.push_back(entry.name + (entry.kind == protocol::EntryKind::kFolder ? "/" : ""));
