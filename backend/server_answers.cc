@@ -65,17 +65,16 @@ Status FitToPublish(SecretVersion& version, uint64_t value_bytes) {
 
 void BackendServer::Impl::OnList(const protocol::List& frame) {
   Directory& directory = directories[frame.directory];
-  directory.for_open = frame.purpose == protocol::Purpose::kOpen;
+  directory.purpose = frame.purpose;
   directory.flight.asked_by = connection_id;
   if (!directory.flight.running) StartList(frame.directory);
 }
 
 void BackendServer::Impl::StartList(const std::string& directory) {
-  Flight& flight = directories[directory].flight;
-  flight.running = true;
-  flight.repeat = false;
-  auto purpose = directories[directory].for_open ? protocol::Purpose::kOpen : protocol::Purpose::kNames;
-  backend.List(directory, purpose, [weak = weak_from_this(), directory](Result<Listing> result) {
+  Directory& asked = directories[directory];
+  asked.flight.running = true;
+  asked.flight.repeat = false;
+  backend.List(directory, asked.purpose, [weak = weak_from_this(), directory](Result<Listing> result) {
     if (auto self = weak.lock()) self->OnListed(directory, std::move(result));
   });
 }
@@ -103,7 +102,8 @@ void BackendServer::Impl::OnListed(const std::string& name, Result<Listing> resu
 // Whether a value comes with the names, and nobody has asked for it otherwise.
 bool BackendServer::Impl::Brings(const std::string& name, const Directory& directory,
                                  const Result<Listing>& result) const {
-  if (!result.ok() || !directory.for_open || !result->value_at_hand || !HoldsSecret(*result)) return false;
+  bool for_open = directory.purpose == protocol::Purpose::kOpen;
+  if (!result.ok() || !for_open || !result->value_at_hand || !HoldsSecret(*result)) return false;
   auto known = secrets.find(name);
   bool wanted = known != secrets.end() && (known->second.wanted || known->second.flight.running);
   return Asked(directory.flight) && !wanted;
@@ -113,22 +113,12 @@ bool BackendServer::Impl::Brings(const std::string& name, const Directory& direc
 // the open will read. What changes meanwhile is listed again.
 void BackendServer::Impl::ReadBeforeNames(const std::string& name, Listing listing) {
   ++figures.wants;
-  ++figures.reads;
   Secret& secret = secrets[name];
   secret.wanted = true;
   secret.known_version = 0;
   secret.flight.asked_by = connection_id;
-  secret.flight.running = true;
   listing.value_at_hand = false;
-  auto names = std::make_shared<Listing>(std::move(listing));
-  backend.Read(name, [weak = weak_from_this(), name, names](Result<SecretVersion> result) {
-    auto self = weak.lock();
-    if (!self) return;
-    std::optional<FrameConnection::Together> together;
-    if (self->connection != nullptr) together.emplace(*self->connection);
-    self->OnRead(name, std::move(result));
-    self->OnListed(name, std::move(*names));
-  });
+  StartRead(name, std::make_shared<Listing>(std::move(listing)));
 }
 
 void BackendServer::Impl::SendEntries(const std::string& directory, Listing listing) {
@@ -193,14 +183,19 @@ void BackendServer::Impl::ForgetIfUnused(const std::string& name) {
   secrets.erase(found);
 }
 
-void BackendServer::Impl::StartRead(const std::string& name) {
+void BackendServer::Impl::StartRead(const std::string& name, std::shared_ptr<Listing> names_after) {
   Secret& secret = secrets[name];
   secret.flight.running = true;
   secret.flight.repeat = false;
   loop.Cancel(std::exchange(secret.timer, Loop::kNoTimer));
   ++figures.reads;
-  backend.Read(name, [weak = weak_from_this(), name](Result<SecretVersion> result) {
-    if (auto self = weak.lock()) self->OnRead(name, std::move(result));
+  backend.Read(name, [weak = weak_from_this(), name, names_after](Result<SecretVersion> result) {
+    auto self = weak.lock();
+    if (!self) return;
+    std::optional<FrameConnection::Together> together;
+    if (names_after != nullptr && self->connection != nullptr) together.emplace(*self->connection);
+    self->OnRead(name, std::move(result));
+    if (names_after != nullptr) self->OnListed(name, std::move(*names_after));
   });
 }
 

@@ -38,7 +38,7 @@ struct BackendServer::Impl : std::enable_shared_from_this<BackendServer::Impl> {
   };
   struct Directory {
     Flight flight;
-    bool for_open = false;  // whoever asked would open it
+    protocol::Purpose purpose = protocol::Purpose::kNames;  // of who asked last
     bool listed = false;
   };
   struct Act {
@@ -92,7 +92,7 @@ struct BackendServer::Impl : std::enable_shared_from_this<BackendServer::Impl> {
   void OnWant(const std::string& name, uint64_t known_version, bool refresh);
   void OnIdle(const std::string& name);
   void StartList(const std::string& directory);
-  void StartRead(const std::string& name);
+  void StartRead(const std::string& name, std::shared_ptr<Listing> names_after = nullptr);
   void OnListed(const std::string& name, Result<Listing> result);
   void OnRead(const std::string& name, Result<SecretVersion> result);
   void OnVersion(const std::string& name, Secret& secret, SecretVersion version);

@@ -87,6 +87,7 @@ class LeasedSecret {
   void LeaveToItsEnd(Lease lease);
   std::optional<Failure> UnfitForUse(const Lease& lease) const;
   Failure EndsTooSoon(BootTime end) const;
+  Error WhyNotMinted() const;  // before mint_not_before
   void MintFailed(const Failure& failure);
   BootTime AskedMintAllowedAt() const;
 

@@ -22,18 +22,16 @@ BootTime LeasedSecret::AskedMintAllowedAt() const {
   return Later(record_.last_asked_mint, std::max(origin_.tree->mint_interval, Backoff::kFloor));
 }
 
+Error LeasedSecret::WhyNotMinted() const {
+  if (!mint_failure_) return {ErrorKind::kUnreachable, "it could not be minted a moment ago, and is not tried yet"};
+  bool outage = mint_failure_->cause == Cause::kOutage;
+  if (!lost_ || !outage) return mint_failure_->error;
+  return {lost_->kind(), StrCat(lost_->message(), ", and could not be replaced: ", mint_failure_->error.message())};
+}
+
 void LeasedSecret::MintForReaders() {
   BootTime now = context_.Now();
-  if (now < record_.mint_not_before) {
-    if (!mint_failure_)
-      return FailAll(Error(ErrorKind::kUnreachable, "it could not be minted a moment ago, and is not tried yet")
-                         .RetryAt(record_.mint_not_before));
-    bool outage = mint_failure_->cause == Cause::kOutage;
-    if (!lost_ || !outage) return FailAll(Error(mint_failure_->error).RetryAt(record_.mint_not_before));
-    return FailAll(
-        Error(lost_->kind(), StrCat(lost_->message(), ", and could not be replaced: ", mint_failure_->error.message()))
-            .RetryAt(record_.mint_not_before));
-  }
+  if (now < record_.mint_not_before) return FailAll(WhyNotMinted().RetryAt(record_.mint_not_before));
   BootTime allowed = std::max(AskedMintAllowedAt(), Later(record_.last_mint, Backoff::kFloor));
   if (now >= allowed) return Mint(Why::kAsked);
   if (allowed - now > kMostWaitForMint) {

@@ -62,8 +62,7 @@ Error LeaseMachine::Impl::Failed(const std::string& name, const Failure& failure
     place.not_before =
         context.Now() +
         std::max(Backoff::kFloor, std::min(failure.retry_after.value_or(Duration::zero()), Backoff::kMostAskedFor));
-    place.failure = failure.error;
-    if (!failure.error.retry_at()) place.failure = Error(failure.error).RetryAt(place.not_before);
+    place.failure = Error(failure.error).RetryAt(failure.error.retry_at().value_or(place.not_before));
   }
   return failure.error;
 }

@@ -33,6 +33,7 @@ struct FrameConnection::Impl : std::enable_shared_from_this<FrameConnection::Imp
   bool Claim(size_t bytes);
   void ReleaseClaim();
   void SendKept();
+  void MindQueue();  // closes when too much waits in it
   void OnClosed(const std::string& why);
   void Close(const std::string& why);
 
@@ -124,6 +125,10 @@ void FrameConnection::Impl::SendKept() {
   SecretBuffer frames = std::move(kept);
   if (closed || frames.empty()) return;
   stream->Send(std::move(frames));
+  MindQueue();
+}
+
+void FrameConnection::Impl::MindQueue() {
   if (stream->queued() > options.max_queued) Close("the peer does not take what is sent to it");
 }
 
@@ -174,7 +179,7 @@ void FrameConnection::Send(uint16_t type, SecretBuffer payload) {
     impl_->stream->Send(EncodeHeader(type, payload.size()));
     impl_->stream->Send(std::move(payload));
   }
-  if (impl_->stream->queued() > impl_->options.max_queued) impl_->Close("the peer does not take what is sent to it");
+  impl_->MindQueue();
 }
 
 FrameConnection::Together::Together(FrameConnection& connection) : impl_(connection.impl_) {

@@ -68,12 +68,13 @@ GateCore::Readiness GateCore::ReadinessOfLocked(uint32_t directory, bool bytes_a
   bool held = bytes_are_held && SecretVersionLocked(directory) != 0 && !held_.LeaseEnded(directory, now);
   if (held && BootTimeFromNanoseconds(secret.fresh_until_ns) > now) return Readiness::kFresh;
   if (held && BootTimeFromNanoseconds(secret.stale_until_ns) > now) return Readiness::kStale;
-  return FailedOfLateLocked(directory) ? Readiness::kFailed : Readiness::kMissing;
+  return RecentFailureLocked(directory, Question::kValue) != nullptr ? Readiness::kFailed : Readiness::kMissing;
 }
 
-bool GateCore::FailedOfLateLocked(uint32_t directory) const {
-  auto failure = failures_.find(directory);
-  return failure != failures_.end() && failure->second.retry_at > loop_.Now();
+const GateFailure* GateCore::RecentFailureLocked(uint32_t directory, Question question) const {
+  const auto& failures = question == Question::kNames ? listing_failures_ : failures_;
+  auto failure = failures.find(directory);
+  return failure != failures.end() && failure->second.retry_at > loop_.Now() ? &failure->second : nullptr;
 }
 
 }  // namespace leasefs

@@ -48,8 +48,9 @@ class GateCore {
   Readiness ReadinessLocked(uint32_t directory, uint32_t file) const REQUIRES(mutex_);  // kNoNode: not known yet
   Readiness SecretReadinessLocked(uint32_t directory) const REQUIRES(mutex_);           // of all its keys
   Readiness ReadinessOfLocked(uint32_t directory, bool bytes_are_held) const REQUIRES(mutex_);
-  // Its value could not be had, and is not asked for again before a while: a stale copy is served without a wait.
-  bool FailedOfLateLocked(uint32_t directory) const REQUIRES(mutex_);
+  // The failure of a moment ago, for which it is not asked again yet; null: it may be asked. A stale copy of a value is
+  // served without a wait meanwhile.
+  const Failure* RecentFailureLocked(uint32_t directory, Question question) const REQUIRES(mutex_);
   bool HeldLocked(uint32_t directory) const REQUIRES(mutex_);  // fresh or not, all its keys' bytes are here
   uint64_t SecretVersionLocked(uint32_t directory) const REQUIRES(mutex_);
   Link* FindLinkLocked(const std::string& backend) const REQUIRES(mutex_);

@@ -90,7 +90,7 @@ SecretGate::Step SecretGate::GatherLocked(Attempt& attempt, uint32_t file, bool 
     if (answer && secret == attempt.waited_for) {
       if (!stale || !IsOutage(answer->kind())) return refused(secret, *answer);
       attempt.settled.push_back(secret);
-    } else if (stale && FailedOfLateLocked(secret)) {
+    } else if (stale && RecentFailureLocked(secret, Question::kValue) != nullptr) {
       attempt.settled.push_back(secret);
     }
     if (readiness == Readiness::kFailed) return refused(secret, failures_.at(secret).error);

@@ -34,9 +34,8 @@ std::optional<uint32_t> SecretGate::UnsureLocked(Attempt& attempt, uint32_t node
     bool listed = nodes_[directory].listed != 0;
     if ((listed || MayNotBeListedLocked(directory)) && directory != chain.back()) continue;
     if (listed && BootTimeFromNanoseconds(nodes_[directory].listed_until_ns) > loop_.Now()) continue;
-    auto failure = listing_failures_.find(directory);
-    bool recent = failure != listing_failures_.end() && failure->second.retry_at > loop_.Now();
-    if (recent && !attempt.failure) attempt.failure = failure->second.error;
+    const Failure* recent = RecentFailureLocked(directory, Question::kNames);
+    if (recent != nullptr && !attempt.failure) attempt.failure = recent->error;
     return directory;
   }
   return std::nullopt;
@@ -62,9 +61,7 @@ SecretGate::Step SecretGate::ProbeLocked(Attempt& attempt, uint32_t parent, cons
   if (record.listed != 0 && BootTimeFromNanoseconds(record.listed_until_ns) > loop_.Now()) {
     return finish(Error(ErrorKind::kNotFound, ""));
   }
-  auto failure = listing_failures_.find(child);
-  if (failure != listing_failures_.end() && failure->second.retry_at > loop_.Now())
-    return finish(failure->second.error);
+  if (const Failure* recent = RecentFailureLocked(child, Question::kNames)) return finish(recent->error);
   attempt.failure.reset();
   return WaitStepLocked(attempt, child, Question::kNames, false, result, [this, parent, name, done](Attempt again) {
     TryLookup(std::move(again), {parent, kDirectoryVersion}, name, done);
@@ -209,9 +206,9 @@ SecretGate::Step SecretGate::FileAttributesLocked(Attempt& attempt, NodeId id, R
   if (decision.outcome == Decision::Outcome::kNeedGroups) return Step::kNeedGroups;
   bool may_ask = decision.outcome == Decision::Outcome::kAllow && !attempt.failure && attempt.waits < kMaxWaits;
   bool listed = nodes_[record.parent].listed != 0;
-  auto unlisted = listing_failures_.find(record.parent);
-  bool in_vain = !listed && unlisted != listing_failures_.end() && unlisted->second.retry_at > loop_.Now();
-  if (may_ask && !FailedOfLateLocked(record.parent) && !in_vain) {
+  bool in_vain = RecentFailureLocked(record.parent, Question::kValue) != nullptr ||
+                 (!listed && RecentFailureLocked(record.parent, Question::kNames) != nullptr);
+  if (may_ask && !in_vain) {
     Question question = listed ? Question::kValue : Question::kNames;
     return WaitStepLocked(attempt, record.parent, question, readiness == Readiness::kStale, result, std::move(again));
   }

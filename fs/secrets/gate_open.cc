@@ -98,7 +98,8 @@ SecretGate::Step SecretGate::ValueLocked(Attempt& attempt, uint32_t file, std::f
   }
   Readiness readiness = ReadinessLocked(directory, attempt.file);
   value.stale = readiness == Readiness::kStale;
-  if (value.stale && !attempt.failure && FailedOfLateLocked(directory)) return Step::kFinished;
+  bool in_vain = RecentFailureLocked(directory, Question::kValue) != nullptr;
+  if (value.stale && !attempt.failure && in_vain) return Step::kFinished;
   if (attempt.failure && readiness != Readiness::kFresh) {
     if (!value.stale || !IsOutage(attempt.failure->kind())) return fail(RefusalLocked(directory, *attempt.failure));
   } else if (readiness == Readiness::kFailed) {

@@ -103,6 +103,9 @@ TEST(JsonReaderTest, LimitsAreKept) {
   EXPECT_TRUE(Read("[1,2]", {.max_values = 3}).ok());
   EXPECT_THAT(Refusal("[1,2,3]", ErrorKind::kTooLarge, {.max_values = 3}), HasSubstr("more than 3 values"));
   EXPECT_THAT(Refusal(R"({"a":1,"b":1})", ErrorKind::kTooLarge, {.max_values = 4}), HasSubstr("more than 4 values"));
+  EXPECT_TRUE(Read(R"({"a":{"c":1,"d":1},"b":1})", {.max_members = 2}).ok());  // of each object
+  EXPECT_THAT(Refusal(R"({"a":1,"b":1,"c":1})", ErrorKind::kTooLarge, {.max_members = 2}),
+              HasSubstr("more than 2 members"));
   EXPECT_THAT(Refusal(R"({"abcd":1})", ErrorKind::kTooLarge, {.max_name_bytes = 3}), HasSubstr("longer than 3"));
   EXPECT_THAT(Refusal("\"abc\"", ErrorKind::kTooLarge, {.max_bytes = 4}), HasSubstr("larger than 4"));
 }

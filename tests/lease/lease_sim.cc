@@ -278,7 +278,6 @@ class LeaseSim {
   void KillOrWaitForMint() {
     if (world_.Chance(50)) return Kill();
     server_.on_mint_sent = [this] {
-      server_.on_mint_sent = nullptr;
       world_.loop.After(world_.Between(milliseconds(0), 2 * world_.latency), [this] { Kill(); });
     };
   }

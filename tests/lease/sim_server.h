@@ -26,7 +26,7 @@ class SimServer : public Source {
   std::map<std::string, Duration> mint_interval;
   std::map<std::string, Duration> reserve;  // the most of min_ttl, by identity
   std::function<bool(const SimLease& lease)> may_revoke;
-  std::function<void()> on_mint_sent;  // may be empty
+  std::function<void()> on_mint_sent;  // once; may be empty
   bool stopping = false;
   BootTime credential_changed_at{};
 

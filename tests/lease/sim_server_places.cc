@@ -49,7 +49,7 @@ void SimServer::Get(const Tree& tree, const std::string& /*below*/, const Secret
   bool scoped = tree.scope != Scope::kShared;  // whose instance it is cannot be seen here
   if (scoped) ++scoped_mints_under_way_;
   if (!scoped) JudgeMint(tree.name);
-  if (auto sent = on_mint_sent) sent();  // a copy: it may take itself away
+  if (auto sent = std::exchange(on_mint_sent, nullptr)) sent();
   auto serve = [this, tree, token, asked_at]() -> Answer<Grant> {
     if (!world_.TokenAlive(token) || world_.denied[tree.source]) return Forbidden();
     ++mints;
