@@ -96,7 +96,8 @@ class Session {
   void LoginFailed(Failure failure);
   bool MayLogIn() const;
   void Renew(Then then);
-  void OnRenewed(uint64_t generation, Answer<Renewal> answer);
+  void OnRenewed(const HeldToken& asked, Answer<Renewal> answer);
+  HeldToken* TakeBack(HeldToken ended);
   void RenewalFailed(uint64_t generation, const Failure& failure);
   void ApplyRenewal(HeldToken& token, const Renewal& renewal);
   void Cap(uint64_t generation);

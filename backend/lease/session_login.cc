@@ -114,22 +114,28 @@ void Session::Renew(Then then) {
   const HeldToken& token = *current();
   context_.source.RenewToken(
       identity_, *token.value,
-      lifetime_.Guard([this, generation = token.generation, value = token.value](Answer<Renewal> answer) {
-        OnRenewed(generation, std::move(answer));
-      }));
+      lifetime_.Guard([this, asked = token](Answer<Renewal> answer) { OnRenewed(asked, std::move(answer)); }));
 }
 
-void Session::OnRenewed(uint64_t generation, Answer<Renewal> answer) {
+void Session::OnRenewed(const HeldToken& asked, Answer<Renewal> answer) {
   renewing_ = false;
   renew_not_before_ = context_.Now() + Backoff::kFloor;
-  HeldToken* token = Find(generation);
+  HeldToken* token = Find(asked.generation);
   if (auto* renewal = std::get_if<Renewal>(&answer)) {
-    if (token != nullptr) ApplyRenewal(*token, *renewal);
+    if (token == nullptr) token = TakeBack(asked);
+    ApplyRenewal(*token, *renewal);
   } else if (token != nullptr) {
-    RenewalFailed(generation, std::get<Failure>(answer));
+    RenewalFailed(asked.generation, std::get<Failure>(answer));
   }
   Plan();
   for (const Then& then : std::exchange(after_renewal_, {})) then();
+}
+
+// It ended before it was known that the server had let it go on: a login is saved, and a stop still revokes what it made.
+HeldToken* Session::TakeBack(HeldToken ended) {
+  ended.retired = current() != nullptr;
+  tokens_.push_back(std::move(ended));
+  return &tokens_.back();
 }
 
 void Session::RenewalFailed(uint64_t generation, const Failure& failure) {

@@ -77,6 +77,10 @@ void GateCore::SendIdle() {
 
 // Asks what nobody asked yet, and sees to the nearest deadline.
 void GateCore::Pump() {
+  {
+    MutexLock lock(mutex_);
+    pump_posted_ = false;  // before anything is taken: what another thread adds from here on asks for the next round
+  }
   SendIdle();
   struct Send {
     Link* link;
@@ -90,7 +94,6 @@ void GateCore::Pump() {
   BootTime deadline, lease_end;
   {
     MutexLock lock(mutex_);
-    pump_posted_ = false;
     for (const WaitQueue::Asked& asked : waits_.Unasked()) {
       const Tree* tree = trees_.Of(asked.directory);
       Link* link = tree == nullptr ? nullptr : FindLinkLocked(tree->options.backend);

@@ -207,6 +207,23 @@ TEST_F(LeaseMachineTest, S16_LeasesAreReplacedUnderTheNextTokenBeforeTheirsEnds)
   EXPECT_EQ(published_.size(), 1U);
 }
 
+TEST_F(LeaseMachineTest, S16_ATokenThatEndsBeforeItIsKnownToBeRenewedCostsNoLogin) {
+  source_.token_life = 60s;
+  ASSERT_TRUE(Read("db").ok());
+  loop_.RunFor(30s);
+  source_.latency = 40s;  // of the renewal
+  loop_.RunFor(25s);
+  source_.latency = 1ms;
+  loop_.RunFor(10s);
+  EXPECT_EQ(source_.figures.token_renewals, 1);
+  EXPECT_TRUE(machine_->Report().leases.empty());  // it ended with what was known of the token
+  loop_.RunFor(30s);
+  EXPECT_EQ(Text(Read("kv")), "password-2");
+  EXPECT_EQ(source_.figures.logins, 1);
+  machine_->Stop(true, 1min, [] {});
+  EXPECT_EQ(source_.figures.token_revocations, 1);  // and with it what it made
+}
+
 TEST_F(LeaseMachineTest, F5_ADeadTokenCostsOneCheckAndOneLogin) {
   ASSERT_TRUE(Read("db").ok());
   ASSERT_TRUE(Read("kv").ok());

@@ -325,6 +325,18 @@ TEST_F(GateOpenScopeTest, AWordThatWasLostIsSaidAgain) {
   EXPECT_EQ(backend_.mints(), 1u);
 }
 
+// Another thread's close, while the loop tells the backend of the one before.
+TEST_F(GateOpenScopeTest, ACloseDuringTheWordOfAnotherIsTold) {
+  SimRead one = Open(), two = Open();
+  mount_.on_send = [&] {
+    mount_.on_send = nullptr;
+    mount_.Close(two);
+  };
+  mount_.Close(one);
+  Run(seconds(1));
+  EXPECT_THAT(backend_.LiveLeases(), IsEmpty());
+}
+
 TEST_F(GateOpenScopeTest, AnOpenThatWaitsDuringAKillIsServedOnce) {
   EXPECT_TRUE(mount_.ListNow("db", kAlice).ok());
   backend_.delay = seconds(1);

@@ -10,6 +10,26 @@
 #include "fs/base/strings.h"
 
 namespace leasefs {
+namespace {
+
+class WatchedStream : public Stream {
+ public:
+  WatchedStream(std::unique_ptr<Stream> stream, const std::function<void()>& on_send)
+      : stream_(std::move(stream)), on_send_(on_send) {}
+  void Start(Events events) override { stream_->Start(std::move(events)); }
+  void Send(SecretBuffer bytes) override {
+    if (auto watch = on_send_) watch();  // a copy: it may take itself away
+    stream_->Send(std::move(bytes));
+  }
+  void Close(std::string why) override { stream_->Close(std::move(why)); }
+  size_t queued() const override { return stream_->queued(); }
+
+ private:
+  std::unique_ptr<Stream> stream_;
+  const std::function<void()>& on_send_;
+};
+
+}  // namespace
 
 SimMemory::SimMemory(size_t size) {
   void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -81,7 +101,7 @@ Status SimMount::Reload(Config config) {
 void SimMount::Connect(const std::string& backend, BackendServer& server) {
   auto [gate_end, server_end] = MakeSimStreams(loop_, kMaxDelay);
   server.Connect(std::move(server_end));
-  (void)gate_->ConnectBackend(backend, std::move(gate_end));
+  (void)gate_->ConnectBackend(backend, std::make_unique<WatchedStream>(std::move(gate_end), on_send));
 }
 
 Result<std::vector<gid_t>> SimMount::GroupTable::Groups(const Caller& caller) const {

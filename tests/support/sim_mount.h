@@ -58,6 +58,8 @@ class SimMount {
   Status Reload(Config config);
   // A fresh connection between gate and server, as the keeper makes it when either of them starts.
   void Connect(const std::string& backend, BackendServer& server);
+  // At whatever the gate sends to a backend, before it is sent.
+  std::function<void()> on_send;
   void SetGroups(pid_t tid, std::vector<gid_t> groups) { groups_.table[tid] = std::move(groups); }
 
   void SetProcess(pid_t tid, pid_t pid) { groups_.processes[tid] = pid, groups_.alive.insert(pid); }
