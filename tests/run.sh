@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what it needs, builds, and runs the tests:  sudo tests/run.sh [--quick] [--fuzz] [--sim-seeds N]
 #
-#   --quick        only the release build and its tests: no sanitizers, no clang-tidy
-#   --fuzz         each fuzzer for ten minutes as well
+#   --quick        only the release build and its tests: no sanitizers, no clang-tidy, no fuzzers
+#   --fuzz         each fuzzer for ten minutes, not one
 #   --sim-seeds N  simulated hours of each simulation (default 1000 for fs, 10000 for the lease machine)
 #
 # Idempotent. Everything it makes lies in build/, but for the Debian packages and the users of the package. It leaves no mount, no process
@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive PYTHONDONTWRITEBYTECODE=1
-quick=0 fuzz_seconds=0 sim_seeds= failed=() not_run=()
+quick=0 fuzz_seconds=60 sim_seeds= failed=() not_run=()
 while (($#)); do
   case $1 in
     --quick) quick=1 ;;
@@ -53,6 +53,11 @@ threaded() {
   ctest --preset tsan
 }
 
+fuzzed() {
+  build fuzz fuzzers || return 1
+  tests/fuzz/run.sh build/fuzz "$fuzz_seconds"
+}
+
 say "packages, OpenBao and users"
 packaging/install-packages.sh build test
 packaging/install-openbao.sh build/openbao
@@ -63,17 +68,12 @@ try "lint: layers, sizes, libraries" tests/lint/lint.py
 say "build release (g++)"
 build release
 if ((quick)); then
-  not_run+=("the sanitizers and clang-tidy (--quick)")
+  not_run+=("the sanitizers, clang-tidy and the fuzzers (--quick)")
 else
   try "ASan and UBSan (clang++)" sanitized
   try "TSan (g++)" threaded
   try "clang-tidy" tests/lint/tidy.sh build/asan
-fi
-if ((fuzz_seconds)); then
-  try "build fuzz (clang++)" build fuzz
-  try "fuzzers, $fuzz_seconds s each" tests/fuzz/run.sh build/fuzz "$fuzz_seconds"
-else
-  not_run+=("the fuzzers (--fuzz)")
+  try "fuzzers, $fuzz_seconds s each" fuzzed
 fi
 
 [ -z "$sim_seeds" ] || export LEASEFS_SIM_SEEDS=$sim_seeds  # else each simulation has its own number
