@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs what it needs, builds, and runs the tests:  sudo tests/run.sh [--quick] [--fuzz] [--sim-seeds N]
+# Installs what it needs, builds, and runs the tests:  sudo tests/run.sh [--quick] [--fuzz] [--soak] [--sim-seeds N]
 #
 #   --quick        only the release build and its tests: no sanitizers, no clang-tidy, no fuzzers
 #   --fuzz         each fuzzer for ten minutes, not one
+#   --soak         short leases for an hour, besides the three minutes of every run
 #   --sim-seeds N  simulated hours of each simulation (default 1000 for fs, 10000 for the lease machine)
 #
 # Idempotent. Everything it makes lies in build/, but for the Debian packages and the users of the package. It leaves no mount, no process
@@ -11,13 +12,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive PYTHONDONTWRITEBYTECODE=1
-quick=0 fuzz_seconds=60 sim_seeds= failed=() not_run=()
+quick=0 fuzz_seconds=60 soak_seconds=0 sim_seeds= failed=() not_run=()
 while (($#)); do
   case $1 in
     --quick) quick=1 ;;
     --fuzz) fuzz_seconds=600 ;;
+    --soak) soak_seconds=3600 ;;
     --sim-seeds) sim_seeds=$2; shift ;;
-    *) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 1 ;;
+    *) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 1 ;;
   esac
   shift
 done
@@ -53,6 +55,9 @@ threaded() {
   ctest --preset tsan
 }
 
+soaked() {
+  LEASEFS_BUILD=$PWD/build/release LEASEFS_LEASE_SECONDS=$soak_seconds timeout "$((soak_seconds + 300))" tests/integration/vault_short_leases_test.py
+}
 fuzzed() {
   build fuzz fuzzers || return 1
   tests/fuzz/run.sh build/fuzz "$fuzz_seconds"
@@ -78,6 +83,7 @@ fi
 
 [ -z "$sim_seeds" ] || export LEASEFS_SIM_SEEDS=$sim_seeds  # else each simulation has its own number
 tests/lint/leftovers.sh remember
+if ((soak_seconds)); then try "short leases, $soak_seconds s" soaked; fi
 say "all tests of the release build"
 status=0
 ctest --preset release || status=$?

@@ -131,7 +131,7 @@ void Session::OnRenewed(const HeldToken& asked, Answer<Renewal> answer) {
   for (const Then& then : std::exchange(after_renewal_, {})) then();
 }
 
-// It ended before it was known that the server had let it go on: a login is saved, and a stop still revokes what it made.
+// It ended before it was known that the server lets it go on: no login is needed, and a stop revokes what it made.
 HeldToken* Session::TakeBack(HeldToken ended) {
   ended.retired = current() != nullptr;
   tokens_.push_back(std::move(ended));
