@@ -6,7 +6,7 @@ build="build-essential g++ cmake ninja-build pkg-config git ca-certificates pyth
   libfuse3-dev libcurl4-openssl-dev libssl-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libtomlplusplus-dev libsqlite3-dev libcli11-dev scdoc"
 demo="fuse3 openssl curl nginx-light postgresql openssh-server openssh-client runc busybox-static procps iproute2 jq python3-venv"
 test="$demo libgtest-dev libgmock-dev libbenchmark-dev clang-14 clang-tidy-14 libclang-rt-14-dev ccache
-  attr rsync plocate openjdk-17-jdk-headless mmdebstrap systemd-container inotify-tools strace sqlite3 util-linux"
+  attr rsync plocate openjdk-17-jdk-headless nftables mmdebstrap systemd-container inotify-tools strace sqlite3 util-linux"
 
 [ "$(id -u)" = 0 ] || { echo "install-packages.sh: run it as root (sudo)" >&2; exit 1; }
 wanted=()

@@ -1,7 +1,8 @@
 """A bad network on one machine: packets to PEER come back, as if PEER had sent them to HERE, late, out of order, or not at all.
 
 A server on HERE is reached by clients that connect to PEER; both directions pass the relay. Swapping the addresses of a packet leaves its
-checksums right. Works in the network namespace that it is made in, which must be the test's own.
+checksums right. What gets lost the kernel drops as it comes back from the relay (nftables, numgen). Works in the network namespace that it is
+made in, which must be the test's own.
 """
 
 import fcntl
@@ -27,19 +28,35 @@ def enter_own_network():
 
 
 class TunRelay:
-    """loss: of 1. delay, jitter: seconds; with jitter packets overtake each other. May be changed at any time."""
+    """delay, jitter: seconds; with jitter packets overtake each other. May be changed at any time, as may the loss."""
 
-    def __init__(self, loss=0.0, delay=0.0, jitter=0.0, seed=1):
-        self.loss, self.delay, self.jitter = loss, delay, jitter
-        self.passed = self.lost = 0
+    DEVICE = "leasefs0"
+
+    def __init__(self, delay=0.0, jitter=0.0, seed=1):
+        self.delay, self.jitter = delay, jitter
+        self.relayed = 0
         self._chance = random.Random(seed)
+        self._nft("table inet leasefs { counter lost {} ; chain loss { type filter hook input priority 0; }; }")
         self._tun = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
-        fcntl.ioctl(self._tun, 0x400454CA, struct.pack("16sH22x", b"leasefs0", 0x1001))  # TUNSETIFF: IFF_TUN | IFF_NO_PI
-        subprocess.run(["ip", "addr", "add", f"{HERE}/24", "dev", "leasefs0"], check=True)
-        subprocess.run(["ip", "link", "set", "leasefs0", "up"], check=True)
+        fcntl.ioctl(self._tun, 0x400454CA, struct.pack("16sH22x", self.DEVICE.encode(), 0x1001))  # TUNSETIFF: IFF_TUN | IFF_NO_PI
+        subprocess.run(["ip", "addr", "add", f"{HERE}/24", "dev", self.DEVICE], check=True)
+        subprocess.run(["ip", "link", "set", self.DEVICE, "up"], check=True)
         self._stop_read, self._stop = os.pipe()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
+
+    @staticmethod
+    def _nft(commands):
+        return subprocess.run(["nft", "-f", "-"], input=commands, capture_output=True, text=True, check=True).stdout
+
+    def lose(self, percent):
+        """So many of a hundred packets, drawn by the kernel for each of them."""
+        drawn = f"numgen random mod 100 < {percent}" if percent < 100 else ""
+        rule = f'add rule inet leasefs loss iifname "{self.DEVICE}" {drawn} counter name lost drop' if percent else ""
+        self._nft(f"flush chain inet leasefs loss; {rule};")
+
+    def lost(self):
+        return int(self._nft("list counter inet leasefs lost").split("packets")[1].split()[0])
 
     def _run(self):
         waiting, number = [], 0
@@ -51,18 +68,16 @@ class TunRelay:
             if self._tun in ready:
                 packet = os.read(self._tun, 65536)
                 if packet[0] >> 4 == 4:
-                    if self._chance.random() < self.loss:
-                        self.lost += 1
-                    else:
-                        number += 1
-                        due = time.monotonic() + self.delay + self._chance.random() * self.jitter
-                        heapq.heappush(waiting, (due, number, packet[:12] + packet[16:20] + packet[12:16] + packet[20:]))
+                    number += 1
+                    due = time.monotonic() + self.delay + self._chance.random() * self.jitter
+                    heapq.heappush(waiting, (due, number, packet[:12] + packet[16:20] + packet[12:16] + packet[20:]))
             while waiting and waiting[0][0] <= time.monotonic():
                 os.write(self._tun, heapq.heappop(waiting)[2])
-                self.passed += 1
+                self.relayed += 1
 
     def close(self):
         os.close(self._stop)
         self._thread.join()
         os.close(self._stop_read)
         os.close(self._tun)
+        self._nft("delete table inet leasefs")

@@ -68,12 +68,15 @@ class Network(VaultTest):
         cls.relay = TunRelay()
         cls.addClassCleanup(cls.relay.close)
 
-    def bad(self, **settings):
-        def good():
-            self.relay.loss = self.relay.delay = self.relay.jitter = 0.0
-        self.addCleanup(good)
-        for name, value in settings.items():
-            setattr(self.relay, name, value)
+    def bad(self, loss=0, delay=0.0, jitter=0.0):
+        """loss: of a hundred. Until the test's end, or until it is good again."""
+        self.addCleanup(self.good)
+        self.relay.lose(loss)
+        self.relay.delay, self.relay.jitter = delay, jitter
+
+    def good(self):
+        self.relay.lose(0)
+        self.relay.delay = self.relay.jitter = 0.0
 
     def read_all(self, first, count):
         """(errnos that are not 0, seconds of each read), read by one process."""
@@ -95,24 +98,25 @@ class Network(VaultTest):
         self.serve([tree("t", "kv1"), tree("db", path)], address=f"https://{PEER}:{self.bao.node.port}")
         self.assertEqual(self.read("t/s0/k"), "value 0")
         mark = self.audit.mark()
+        lost, relayed = self.relay.lost(), self.relay.relayed
         self.bad(**settings)
         start = time.monotonic()
         got = self.errno("db/password")
         self.assertIn(got, (0, errno.ETIMEDOUT))
         self.assertLess(time.monotonic() - start, 5.5)
         failed, times = self.read_all(1, reads)
-        print(f"{self.id()}: {len(failed)} of {reads} failed, the longest {times[-1]:.2f} s; {self.relay.lost} packets lost, {self.relay.passed} passed")
+        print(f"{self.id()}: {len(failed)} of {reads} failed, the longest {times[-1]:.2f} s; {self.relay.lost() - lost} packets lost of {self.relay.relayed - relayed}")
         self.assertLess(times[-1], 5.5)
         self.assertLessEqual(len(failed), most_failures)
         self.assertLessEqual(set(failed), {errno.ETIMEDOUT})
-        self.bad(loss=0.0, delay=0.0, jitter=0.0)
+        self.good()
         wait_for("the credential", lambda: self.errno("db/password") == 0, 40)
         # An answer that was lost may have cost one: nobody can know.
         self.assertLessEqual(self.audit.mints(path, mark), 1 if got == 0 else 2)
         self.assertEqual(self.audit.logins(mark), 0)
 
     def test_f8_a_loss_of_a_third_of_all_packets(self):
-        self.over("lossy", 20, 7, loss=0.3)
+        self.over("lossy", 20, 7, loss=30)
 
     def test_f8_packets_that_overtake_each_other(self):
         self.over("reordered", 20, 0, delay=0.01, jitter=0.1)
@@ -126,12 +130,12 @@ class Network(VaultTest):
         credential = self.credential("db")
         self.assertEqual(self.read("t/s0/k"), "value 0")
         mark = self.audit.mark()
-        self.bad(loss=1.0)
+        self.bad(loss=100)
         for _ in range(10):
             self.assertEqual((self.credential("db"), self.read("t/s0/k")), (credential, "value 0"))
             time.sleep(0.5)
         self.assertEqual(self.errno("t/s99/k"), errno.ETIMEDOUT)
-        self.bad(loss=0.0)
+        self.good()
         wait_for("what is cold is read", lambda: self.errno("t/s99/k") == 0, 40)
         self.assertEqual(self.counts(mark, path), {"logins": 0, "mints": 0, "revocations": 0})
 
