@@ -26,6 +26,9 @@ class PendingBackend : public Backend {
     backend_->TellAgain();
   }
 
+  void TellHealth(protocol::HealthState state, const std::string& message) {
+    if (events_.on_health) events_.on_health(state, message);
+  }
   void TellReport(protocol::Report report) {
     if (events_.on_report) events_.on_report(std::move(report));
   }

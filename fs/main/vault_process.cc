@@ -118,9 +118,14 @@ void VaultProcess::TellReport() {
   if (machine_ == nullptr) return;
   protocol::Report report = machine_->Report();
   if (!list_problem_.empty()) report.problems.push_back(list_problem_);
-  for (const http::AddressReport& address : http_->Addresses()) {
-    if (!address.last_error.empty()) report.problems.push_back(StrCat(address.address, ": ", address.last_error));
+  std::vector<std::string> failing;
+  std::vector<http::AddressReport> addresses = http_->Addresses();
+  for (const http::AddressReport& address : addresses) {
+    if (!address.last_error.empty()) failing.push_back(StrCat(address.address, ": ", address.last_error));
   }
+  const bool down = failing.size() == addresses.size();
+  backend_.TellHealth(down ? protocol::HealthState::kDown : protocol::HealthState::kUp, down ? failing.front() : "");
+  report.problems.insert(report.problems.end(), failing.begin() + (down ? 1 : 0), failing.end());
   backend_.TellReport(std::move(report));
 }
 

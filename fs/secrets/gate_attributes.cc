@@ -24,6 +24,18 @@ std::string_view ScopeWord(LeaseScope scope) {
 
 }  // namespace
 
+// Of a backend that answers no question: readers wait to their deadline, and nothing is known of any one secret.
+std::string SecretGate::BackendProblemLocked(const Tree& tree) const {
+  const Link* link = FindLinkLocked(tree.options.backend);
+  if (link == nullptr || !link->connected) return "the backend's process is not there";
+  if (link->health != protocol::HealthState::kUp) return link->message;
+  if (!link->report) return "";
+  for (const protocol::ReportIdentity& identity : link->report->identities) {
+    if (!identity.logged_in && !identity.problem.empty()) return StrCat("its login fails: ", identity.problem);
+  }
+  return "";
+}
+
 std::string SecretGate::StatusTextLocked(uint32_t node) const {
   if (derived_.Is(node)) return DerivedStatusTextLocked(node);
   bool directory = nodes_.IsDirectory(node);
@@ -46,7 +58,9 @@ std::string SecretGate::StatusTextLocked(uint32_t node) const {
     return StrCat("expired: ", failed ? failure->second.error.message() : "the next open asks for a new lease");
   }
   if (SecretVersionLocked(secret) == 0 || (!directory && slot == kNoSlot)) {
-    return failed ? StrCat("failed: ", failure->second.error.message()) : "not read yet";
+    if (failed) return StrCat("failed: ", failure->second.error.message());
+    std::string problem = tree == nullptr ? "" : BackendProblemLocked(*tree);
+    return problem.empty() ? "not read yet" : StrCat("not read yet: ", problem);
   }
   if (record.minted != 0 && BootTimeFromNanoseconds(record.lease_end_ns) != kNever) {
     Duration left = BootTimeFromNanoseconds(record.lease_end_ns) - now;

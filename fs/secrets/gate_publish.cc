@@ -14,8 +14,6 @@ namespace leasefs {
 namespace {
 
 constexpr size_t kMaxFailures = 4096;  // of the negative cache
-constexpr size_t kMaxSaid = 16;        // different failures of a backend that go into the log in this time
-constexpr Duration kSayAgain = std::chrono::minutes(1);
 
 // A backend's troubles with itself are not ours: to a reader it is one that answers wrongly (S25).
 Error ErrorOf(const protocol::Failed& frame) {
@@ -229,11 +227,15 @@ void GateAnswers::NoteFoundLocked(uint32_t directory) {
   if (nodes_[directory].present == 0 && MayNotBeListedLocked(nodes_[directory].parent)) nodes_[directory].present = 1;
 }
 
+// That a reader asked for what is not there is no news; that the one secret which a tree is to show is missing is.
 std::optional<std::string> GateAnswers::WordsLocked(Link& link, const protocol::Failed& frame) const {
-  if (frame.kind == ErrorKind::kNotFound) return std::nullopt;
-  BootTime now = loop_.Now();
-  std::erase_if(link.said, [&](const auto& item) { return now - item.second > kSayAgain; });
-  if (link.said.size() >= kMaxSaid || !link.said.emplace(frame.message, now).second) return std::nullopt;
+  if (frame.kind == ErrorKind::kNotFound) {
+    std::vector<uint32_t> directories = trees_.DirectoriesFor(link.link.name(), frame.path);
+    auto is_root = [&](uint32_t node) REQUIRES(mutex_) { return trees_.Of(node)->root == node; };
+    bool of_a_tree = std::any_of(directories.begin(), directories.end(), is_root);
+    if (frame.what == protocol::Failed::What::kDirectory || !of_a_tree) return std::nullopt;
+  }
+  if (!IsNewsLocked(link, frame.message)) return std::nullopt;
   return StrCat("backend ", link.link.name(), ", ", frame.path.empty() ? "its root" : Printable(frame.path, 200), ": ",
                 frame.message);
 }

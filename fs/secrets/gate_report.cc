@@ -10,7 +10,8 @@ void SecretGate::AddSecretLocked(uint32_t directory, TreeReport& row) const {
   row.failed += failures_.contains(directory) ? 1 : 0;
   for (const auto* failures : {&failures_, &listing_failures_}) {
     auto failure = failures->find(directory);
-    if (failure == failures->end() || failure->second.error.kind() == ErrorKind::kNotFound) continue;
+    if (failure == failures->end()) continue;
+    if (failure->second.error.kind() == ErrorKind::kNotFound && trees_.Of(directory)->root != directory) continue;
     if (row.problem.empty()) row.problem = failure->second.error.message();
   }
   if (SecretVersionLocked(directory) == 0) return;

@@ -146,6 +146,7 @@ class SecretGate : public Gate, private GateAnswers {
   Ownership OwnershipLocked(uint32_t node) const REQUIRES(mutex_);
   void AddSecretLocked(uint32_t directory, TreeReport& row) const REQUIRES(mutex_);
   std::string StatusTextLocked(uint32_t node) const REQUIRES(mutex_);
+  std::string BackendProblemLocked(const Tree& tree) const REQUIRES(mutex_);  // "": none is known
   bool UsesPosixErrorsLocked(uint32_t node) const REQUIRES(mutex_);
 
   // As a step's end: kWaiting, or kFinished with the error in `result`.
