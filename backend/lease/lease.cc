@@ -211,6 +211,7 @@ SecretBuffer Encode(const TokensRecord& record) {
   out.U8(kLayout);
   out.U32(static_cast<uint32_t>(record.tokens.size()));
   for (const HeldToken& token : record.tokens) PutToken(out, token);
+  out.String(record.login);
   out.Time(record.login_not_before);
   out.U64(record.last_generation);
   return std::move(out).Take();
@@ -220,6 +221,7 @@ Result<TokensRecord> DecodeTokens(const SecretBuffer& bytes) {
   Reader in = Open(bytes);
   TokensRecord record;
   for (size_t left = GetCount(in); left > 0 && in.ok(); --left) record.tokens.push_back(GetToken(in));
+  record.login = in.String(kMaxId);
   record.login_not_before = in.Time();
   record.last_generation = in.U64();
   return Finish(in, std::move(record));

@@ -81,6 +81,7 @@ struct HeldToken {
 
 struct TokensRecord {
   std::vector<HeldToken> tokens;
+  std::string login;  // how the current one was got
   BootTime login_not_before{};
   uint64_t last_generation = 0;
 };

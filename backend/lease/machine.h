@@ -12,6 +12,7 @@
 // On the loop's thread only. The loop, source and records outlive it.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,7 +30,9 @@ namespace leasefs::lease {
 enum class OnStop : uint8_t { kKeep, kRevoke };
 
 struct MachineOptions {
-  std::vector<std::string> identities;  // names; "" is the backend's own and always there
+  // By name, how it logs in, in words of the source's own: a token that was got in another way is replaced at once.
+  // "" is the backend's own and always there.
+  std::map<std::string, std::string> identities;
   std::vector<Tree> trees;
   OnStop on_stop = OnStop::kKeep;
 };

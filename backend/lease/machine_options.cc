@@ -35,10 +35,10 @@ void LeaseMachine::Impl::SetOptions(MachineOptions options) {
   trees.clear();
   for (Tree& tree : options.trees) trees.push_back(std::make_shared<const Tree>(std::move(tree)));
   known.clear();
-  options.identities.emplace_back();
-  for (const std::string& identity : options.identities) SessionOf(identity);
+  options.identities.try_emplace("");
+  for (const auto& [identity, login] : options.identities) SessionOf(identity).SetLogin(login);
   for (auto& [identity, session] : sessions) {
-    bool gone = std::find(options.identities.begin(), options.identities.end(), identity) == options.identities.end();
+    bool gone = !options.identities.contains(identity);
     Duration reserve{};
     for (const auto& tree : trees)
       if (tree->identity == identity) reserve = std::max(reserve, tree->min_ttl);

@@ -24,6 +24,7 @@ void Session::Load() {
   Result<TokensRecord> record = DecodeTokens(*bytes);
   if (!record.ok()) return context_.Forget("token/" + identity_);
   tokens_ = std::move(record->tokens);
+  token_login_ = std::move(record->login);
   last_generation_ = record->last_generation;
   login_not_before_ = record->login_not_before;
   std::erase_if(tokens_, [&](const HeldToken& token) { return token.End() <= context_.Now(); });
@@ -31,7 +32,7 @@ void Session::Load() {
 }
 
 void Session::Record() {
-  TokensRecord record{{}, login_not_before_, last_generation_};
+  TokensRecord record{{}, token_login_, login_not_before_, last_generation_};
   for (const HeldToken& token : tokens_) record.tokens.push_back(token);
   context_.Record("token/" + identity_, Encode(record));
 }
@@ -67,6 +68,12 @@ BootTime Session::LastEndOf(uint64_t generation) const {
 BootTime Session::ReplaceFrom(uint64_t generation) const {
   const HeldToken* token = Find(generation);
   return token == nullptr ? kNever : token->replace_from;
+}
+
+void Session::SetLogin(const std::string& login) {
+  if (login == login_) return;
+  login_ = login;
+  SetDues();
 }
 
 void Session::SetReserve(Duration reserve) {

@@ -56,6 +56,7 @@ class Session {
   BootTime LastEndOf(uint64_t generation) const;    // the same, however often it is renewed; kNever: not known
   BootTime ReplaceFrom(uint64_t generation) const;  // kNever: no need
 
+  void SetLogin(const std::string& login);  // as MachineOptions has it
   // The least time that leases under the current token should have left (S19).
   void SetReserve(Duration reserve);
   void CredentialChanged();
@@ -97,7 +98,6 @@ class Session {
   bool MayLogIn() const;
   void Renew(Then then);
   void OnRenewed(const HeldToken& asked, Answer<Renewal> answer);
-  HeldToken* TakeBack(HeldToken ended);
   void RenewalFailed(uint64_t generation, const Failure& failure);
   void ApplyRenewal(HeldToken& token, const Renewal& renewal);
   void Cap(uint64_t generation);
@@ -127,6 +127,8 @@ class Session {
   Context& context_;
   const std::string identity_;
   const std::function<void()> changed_;
+  std::string login_;        // as it is configured
+  std::string token_login_;  // as the current token was got
   bool retired_ = false;
   Duration reserve_{};
 

@@ -13,7 +13,8 @@ bool Session::MayLogIn() const {
 }
 
 bool Session::CanRenew(const HeldToken& token) const {
-  return token.renewable && !token.capped && !token.retired && token.life > Duration::zero() && !retired_;
+  bool outdated = !token.retired && token_login_ != login_;
+  return token.renewable && !token.capped && !token.retired && token.life > Duration::zero() && !retired_ && !outdated;
 }
 
 // A login or a renewal would give a better one for this.
@@ -59,6 +60,7 @@ std::optional<Failure> Session::Adopt(Token token) {
   fresh.can_hold_leases = token.can_hold_leases;
   BootTime now = context_.Now();
   if (fresh.End() <= now) return refuse("the login gave a token that has ended");
+  token_login_ = login_;
   HeldToken* old = current();
   if (old != nullptr && ConstantTimeEqual(*old->value, token.value)) {
     old->granted_at = fresh.granted_at;
@@ -122,20 +124,17 @@ void Session::OnRenewed(const HeldToken& asked, Answer<Renewal> answer) {
   renew_not_before_ = context_.Now() + Backoff::kFloor;
   HeldToken* token = Find(asked.generation);
   if (auto* renewal = std::get_if<Renewal>(&answer)) {
-    if (token == nullptr) token = TakeBack(asked);
+    if (token == nullptr) {  // it ended before this was known: no login is needed, and a stop revokes what it made
+      const bool superseded = current() != nullptr;
+      token = &tokens_.emplace_back(asked);
+      token->retired = superseded;
+    }
     ApplyRenewal(*token, *renewal);
   } else if (token != nullptr) {
     RenewalFailed(asked.generation, std::get<Failure>(answer));
   }
   Plan();
   for (const Then& then : std::exchange(after_renewal_, {})) then();
-}
-
-// It ended before it was known that the server lets it go on: no login is needed, and a stop revokes what it made.
-HeldToken* Session::TakeBack(HeldToken ended) {
-  ended.retired = current() != nullptr;
-  tokens_.push_back(std::move(ended));
-  return &tokens_.back();
 }
 
 void Session::RenewalFailed(uint64_t generation, const Failure& failure) {
@@ -179,7 +178,9 @@ void Session::Cap(uint64_t generation) {
 
 void Session::SetDues() {
   renew_at_ = login_at_ = kNever;
-  if (const HeldToken* token = current(); token != nullptr && token->End() != kNever) {
+  if (current() != nullptr && token_login_ != login_) {
+    login_at_ = context_.Now();
+  } else if (const HeldToken* token = current(); token != nullptr && token->End() != kNever) {
     Duration life = token->End() - token->granted_at;
     if (CanRenew(*token)) {
       renew_at_ = RenewalDue(token->granted_at, life, reserve_, context_.loop.random());

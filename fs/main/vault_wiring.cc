@@ -35,6 +35,16 @@ vault::Identity IdentityOf(const AuthOptions& auth) {
   return identity;
 }
 
+// Equal if and only if it is the same login. No credential: where it is.
+std::string WordsOf(const vault::Identity& identity, const std::string& name_space) {
+  std::string words;
+  for (std::string_view part : {vault::LoginMethodName(identity.method), std::string_view(identity.mount),
+                                std::string_view(identity.role), std::string_view(identity.file),
+                                std::string_view(identity.wrapped), std::string_view(name_space)})
+    words += StrCat(part.size(), ":", part, " ");
+  return words;
+}
+
 lease::Engine EngineOf(VaultEngine engine) {
   switch (engine) {
     case VaultEngine::kDetect:
@@ -113,7 +123,8 @@ Result<vault::VaultSettings> VaultSettingsOf(const VaultPart& part) {
 
 lease::MachineOptions MachineOptionsOf(const VaultPart& part) {
   lease::MachineOptions options;
-  for (const IdentityOptions& identity : part.vault.identities) options.identities.push_back(identity.name);
+  for (const IdentityOptions& identity : part.vault.identities)
+    options.identities[identity.name] = WordsOf(IdentityOf(identity.auth), part.vault.name_space);
   for (const TreeOptions& tree : part.trees) options.trees.push_back(TreeOf(tree));
   options.on_stop = part.vault.on_stop == VaultOptions::OnStop::kRevoke ? lease::OnStop::kRevoke : lease::OnStop::kKeep;
   return options;

@@ -255,13 +255,16 @@ def compare_memory(daemon, agent):
     report("  the one by the other", f"{ours / theirs:.2f}", "<= 1/3", ours / theirs <= 1 / 3, floor=ours < theirs)
 
 
-def seconds_until(path, value, start, found, side):
-    while time.monotonic() < start + 30:
-        with contextlib.suppress(FileNotFoundError):
-            with open(path, "rb") as file:
-                if file.read() == value:
-                    found[side] = time.monotonic() - start
-                    return
+def see_changes(paths, values, seen):
+    """Notes when each file first has its new bytes, looking at all of them once a millisecond."""
+    end = time.monotonic() + 30
+    while len(seen) < len(paths) and time.monotonic() < end:
+        for number, path in paths.items():
+            if number in seen:
+                continue
+            with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+                if file.read() == values[number]:
+                    seen[number] = time.monotonic()
         time.sleep(0.001)
 
 
@@ -273,8 +276,11 @@ def polling_interval(bao, mints_at, secrets, since, seconds):
     return seconds * secrets / reads
 
 
+TOGETHER = 10  # secrets that one change is of: each is asked for at a time of its own, so that their median is no toss of a coin
+
+
 def compare_changes(bao, daemon, agent, secrets, changes, mints_at):
-    """The same change seen through both, each by a thread that looks every millisecond. It opens as ALICE."""
+    """The same changes seen through both, each by a thread that looks every millisecond. It opens as ALICE."""
     mark, start = bao.audit.mark(), time.monotonic()
     times = {"leasefs": [], "agent": []}
     rng = random.Random(1)
@@ -282,35 +288,40 @@ def compare_changes(bao, daemon, agent, secrets, changes, mints_at):
     os.setresuid(-1, ALICE, -1)
     try:
         for change in range(changes):
-            number = rng.randrange(secrets)
-            value = f"{MARK} {number} after change {change}".encode()
-            paths = {"leasefs": daemon.mount / f"kv/s{number}/k", "agent": agent.out / f"s{number}"}
-            found = {}
+            numbers = rng.sample(range(secrets), min(TOGETHER, secrets))
+            values = {number: f"{MARK} {number} after change {change}".encode() for number in numbers}
+            paths = {"leasefs": {number: daemon.mount / f"kv/s{number}/k" for number in numbers},
+                     "agent": {number: agent.out / f"s{number}" for number in numbers}}
             # Readers are there before the change, as they are in use.
             quiet = time.monotonic() + 1.0 + rng.random()
             while time.monotonic() < quiet:
-                paths["leasefs"].read_bytes()
+                for path in paths["leasefs"].values():
+                    path.read_bytes()
                 time.sleep(0.01)
-            setup.put2(bao, f"app/s{number}", k=value.decode())
-            begun = time.monotonic()
-            threads = [threading.Thread(target=seconds_until, args=(path, value, begun, found, side)) for side, path in paths.items()]
+            seen = {side: {} for side in times}
+            threads = [threading.Thread(target=see_changes, args=(paths[side], values, seen[side])) for side in times]
             for thread in threads:
                 thread.start()
+            changed = {}
+            for number, value in values.items():
+                setup.put2(bao, f"app/s{number}", k=value.decode())
+                changed[number] = time.monotonic()
             for thread in threads:
                 thread.join()
-            for side, seen in times.items():
-                if side not in found:
-                    raise AssertionError(f"{side} did not show change {change} of s{number} within 30 s")
-                seen.append(found[side])
+            for side, found in seen.items():
+                if len(found) < len(values):
+                    raise AssertionError(f"{side} did not show change {change} of {set(values) - set(found)} within 30 s")
+                times[side] += [max(found[number] - changed[number], 0.0) for number in numbers]
     finally:
         os.setresuid(-1, 0, -1)
         os.setresgid(-1, 0, -1)
     for side, path in mints_at.items():
         interval = polling_interval(bao, path, secrets, mark, time.monotonic() - start)
-        report(f"  each secret is read from the server by {side} every", f"{interval:.2f}", unit=" s")
-    medians = {side: statistics.median(seen) for side, seen in times.items()}
-    for side, seen in times.items():
-        report(f"  from a change to new bytes, {changes} changes, {side}: median (longest {max(seen):.2f} s)", f"{medians[side]:.3f}", unit=" s")
+        report(f"  each secret is read from the server by {side} every", f"{interval:.3f}", unit=" s")
+    medians = {side: statistics.median(found) for side, found in times.items()}
+    for side, found in times.items():
+        report(f"  from a change to new bytes, {changes} changes of {min(TOGETHER, secrets)} secrets, {side}: median (longest {max(found):.2f} s)",
+               f"{medians[side]:.3f}", unit=" s")
     better = medians["leasefs"] <= medians["agent"]
     report("  the one by the other", f"{medians['leasefs'] / medians['agent']:.2f}", "<= 1", better)
 

@@ -44,17 +44,21 @@ class VaultDaemon(Daemon):
     """
 
     def __init__(self, address, ca, trees, auth, backend=None, identities=None, rules=RULES, extra=""):
-        settings = {"type": "vault", "address": address, "ca_file": ca, "auth": auth, **(backend or {})}
-        self.section = f"[backend.{BACKEND}]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in settings.items() if value != "")
-        for name, login in (identities or {}).items():
-            self.section += f"\n[backend.{BACKEND}.identity.{name}]\nauth = {toml(login)}\n"
+        self.settings = {"type": "vault", "address": address, "ca_file": ca, "auth": auth, **(backend or {})}
+        self.identities = identities or {}
         super().__init__(rules=rules, trees="".join(trees), extra=extra)
+
+    def section(self):
+        text = f"[backend.{BACKEND}]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in self.settings.items() if value != "")
+        for name, login in self.identities.items():
+            text += f"\n[backend.{BACKEND}.identity.{name}]\nauth = {toml(login)}\n"
+        return text
 
     def write_config(self, **parts):
         self.parts.update(parts)
         self.config.write_text(
             f'mount = "{self.mount}"\nrun_directory = "{self.run}"\n{self.parts["extra"]}\n[audit]\n'
-            + self.parts["audit"].replace("AUDIT", str(self.audit_file)) + f"\n{self.section}\n" + self.parts["trees"] + self.parts["rules"],
+            + self.parts["audit"].replace("AUDIT", str(self.audit_file)) + f"\n{self.section()}\n" + self.parts["trees"] + self.parts["rules"],
             encoding="utf-8")
 
     def backend_role(self):

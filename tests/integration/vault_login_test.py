@@ -121,6 +121,21 @@ class Login(VaultTest):
         self.assertEqual(self.errno("r/a/k"), errno.EKEYREJECTED)
         self.assertEqual(self.read("l/a/k"), "value")
 
+    def test_another_login_in_the_settings_is_used_after_a_reload_and_breaks_nothing(self):
+        path = setup.database_role(self.bao, "relogged")
+        setup.policy(self.bao, "wider", {"kv1/*": ["read", "list"], "kv2/*": ["read"], "database/*": ["read"], "sys/leases/revoke": ["update"]})
+        mark = self.audit.mark()
+        self.serve([tree("t", "kv1"), tree("db", path)])
+        credential = self.credential("db")
+        self.daemon.settings["auth"] = self.approle(["wider"], "wider")
+        self.daemon.write_config()
+        self.assertEqual(self.daemon.cli("reload").returncode, 0)
+        wait_for("the other login", lambda: self.audit.logins(mark) == 2, 10)
+        self.assertEqual((self.read("t/a/k"), self.credential("db")), ("value", credential))
+        self.assertTrue(self.postgres.can_log_in(*credential))
+        self.assertTrue(stays(2, lambda: self.audit.logins(mark) == 2))
+        self.assertEqual(self.audit.mints(path, mark), 1)
+
     def test_s16_a_token_is_renewed_and_no_second_login_is_needed(self):
         mark = self.assert_reads(self.approle(role="brief", token_ttl="4s", token_max_ttl="1h"))
         setup.put1(self.bao, "renewed", k="v")

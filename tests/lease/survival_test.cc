@@ -23,6 +23,34 @@ TEST_F(LeaseSurvivalTest, S15_ASuccessorNeitherLogsInNorMintsNorRenewsEarly) {
   EXPECT_EQ(machine_->Report().orphans, 0U);
 }
 
+TEST_F(LeaseSurvivalTest, S16_AnotherLoginInTheSettingsReplacesTheTokenAtOnceAndBreaksNothing) {
+  options_.identities[""] = "approle web";
+  Restart();
+  ASSERT_EQ(Text(Read("db")), "password-1");
+  Restart();
+  loop_.RunFor(1min);
+  ASSERT_EQ(source_.figures.logins, 1);
+  options_.identities[""] = "approle other";
+  bool refused = true;
+  source_.on_login = [&](auto&&...) -> Answer<Token> {
+    if (refused) return Refused(ErrorKind::kLoginRefused);
+    return source_.NewToken();
+  };
+  Restart();
+  loop_.RunFor(1s);
+  EXPECT_EQ(source_.figures.logins, 2);
+  EXPECT_EQ(Text(Read("db")), "password-1");  // the token of before is good for what was made with it
+  refused = false;
+  loop_.RunFor(5min);
+  EXPECT_EQ(source_.figures.logins, 3);
+  Restart();
+  loop_.RunFor(30min);
+  EXPECT_EQ(source_.figures.logins, 3);
+  EXPECT_EQ(Text(Read("db")), "password-1");
+  loop_.RunFor(30min);
+  EXPECT_EQ(Text(Read("db")), "password-2");  // replaced before the old token ended
+}
+
 TEST_F(LeaseSurvivalTest, AMintWithoutAnAnswerIsAnOrphanAndCostsOneMoreMintAfterItsInterval) {
   source_.latency = 20ms;
   (void)Read("db", 50ms);
