@@ -48,7 +48,7 @@ struct List {
   static Result<List> Decode(std::span<const std::byte> payload);
 };
 // The current version of a secret. Answered by Published, Unchanged (it is `known_version`) or Failed. From then on
-// Changed follows for it, until Idle.
+// Published or Changed follow for it, until Idle.
 struct Want {
   static constexpr FrameType kType = FrameType::kWant;
   std::string secret;
@@ -129,7 +129,7 @@ struct EntryChanged {
   static Result<EntryChanged> Decode(std::span<const std::byte> payload);
 };
 
-// Of a minted secret also unasked: it replaces the version that fs holds, if any, or is told again after Hello.
+// Also unasked: it replaces the version that fs holds. Of a minted secret also if fs holds none, or again after Hello.
 struct Published {
   static constexpr FrameType kType = FrameType::kPublished;
   std::string secret;

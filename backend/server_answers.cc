@@ -232,6 +232,10 @@ void BackendServer::Impl::OnVersion(const std::string& name, Secret& secret, Sec
     }
   } else if (!secret.wanted || believed == 0) {
     secret.told_version = 0;  // whoever asked is gone, and nobody holds it
+  } else if (believed != version.version && greeted && !backend.PushesChanges()) {
+    secret.changed_sequence = 0;  // what is lost with this connection, its successor asks for: it is not fresh there
+    secret.told_on = connection_id;
+    Send(protocol::Published{name, version.version, secret.freshness, std::move(version.fields)});
   } else if (believed != version.version) {
     SendChanged(name);
   } else if (secret.told_on == connection_id &&

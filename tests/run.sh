@@ -56,7 +56,7 @@ threaded() {
 }
 
 soaked() {
-  LEASEFS_BUILD=$PWD/build/release LEASEFS_LEASE_SECONDS=$soak_seconds timeout "$((soak_seconds + 300))" tests/integration/vault_short_leases_test.py
+  LEASEFS_BUILD=$PWD/build/release LEASEFS_LEASE_SECONDS=$soak_seconds timeout "$((soak_seconds + 300))" python3 tests/integration/vault_short_leases_test.py
 }
 fuzzed() {
   build fuzz fuzzers || return 1

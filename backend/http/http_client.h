@@ -33,7 +33,7 @@ struct AddressReport {
   bool preferred = false;
   Breaker breaker = Breaker::kClosed;
   uint32_t failures_in_a_row = 0;
-  BootTime ready_at;       // when the next attempt may begin; kNever while one alone is on trial (half-open)
+  BootTime ready_at;       // when the next attempt may begin, or might have; kNever while one is on trial (half-open)
   std::string last_error;  // "" since the last answer
 };
 

@@ -65,6 +65,7 @@ void PutToken(Writer& out, const HeldToken& token) {
   out.Bool(token.renewable);
   out.Bool(token.capped);
   out.Bool(token.can_hold_leases);
+  out.Bool(token.lent);
   out.Bool(token.used);
   out.Bool(token.retired);
   out.Time(token.replace_from);
@@ -81,6 +82,7 @@ HeldToken GetToken(Reader& in) {
   token.renewable = in.Bool();
   token.capped = in.Bool();
   token.can_hold_leases = in.Bool();
+  token.lent = in.Bool();
   token.used = in.Bool();
   token.retired = in.Bool();
   token.replace_from = in.Time();

@@ -71,6 +71,7 @@ struct HeldToken {
   bool renewable = false;
   bool capped = false;
   bool can_hold_leases = true;
+  bool lent = false;
   bool used = false;               // for anything but itself
   bool retired = false;            // a later one is current
   BootTime replace_from = kNever;  // retired: leases of it are replaced from then on

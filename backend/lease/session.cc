@@ -181,10 +181,12 @@ void Session::RevokeAll(std::function<void(std::vector<std::string> problems)> d
     std::vector<std::string> problems;
   };
   DropEnded();
+  std::vector<HeldToken> ours = tokens_;
+  std::erase_if(ours, [](const HeldToken& token) { return token.lent; });
   auto job = std::make_shared<Job>();
-  job->left = tokens_.size();
+  job->left = ours.size();
   if (job->left == 0) return done({});
-  for (const HeldToken& token : std::vector<HeldToken>(tokens_)) {
+  for (const HeldToken& token : ours) {
     auto finish = [this, job, done, value = token.value, generation = token.generation](Answer<Done> answer) {
       auto* failure = std::get_if<Failure>(&answer);
       if (failure == nullptr || failure->cause == Cause::kGone) {

@@ -102,6 +102,8 @@ class Session {
   void ApplyRenewal(HeldToken& token, const Renewal& renewal);
   void Cap(uint64_t generation);
   bool CanRenew(const HeldToken& token) const;
+  bool IsOutdated() const { return current() != nullptr && token_login_ != login_; }
+  bool MustBeReplaced(const HeldToken& token) const;
   bool IsShort(const HeldToken& token, const Need& need) const;
   void SetDues();
   BootTime NextEvent() const;
@@ -127,14 +129,13 @@ class Session {
   Context& context_;
   const std::string identity_;
   const std::function<void()> changed_;
-  std::string login_;        // as it is configured
-  std::string token_login_;  // as the current token was got
+  std::string login_, token_login_;  // as it is configured; as the current token was got
   bool retired_ = false;
   Duration reserve_{};
 
   std::vector<HeldToken> tokens_;  // at most one is not retired
   uint64_t last_generation_ = 0;
-  uint64_t dead_generation_ = 0;
+  uint64_t dead_generation_ = 0, last_dropped_ = 0;
 
   bool logging_in_ = false;
   std::vector<Then> after_login_;
@@ -148,8 +149,7 @@ class Session {
   std::vector<Then> after_renewal_;
   Backoff renewal_outages_;
   BootTime renew_not_before_{};
-  BootTime renew_at_ = kNever;  // of the current token
-  BootTime login_at_ = kNever;  // when it cannot be renewed
+  BootTime renew_at_ = kNever, login_at_ = kNever;  // of the current token; the latter if it cannot be renewed
 
   std::map<uint64_t, CheckUnderWay> checks_;
   uint64_t checked_generation_ = 0;  // the token that the server was asked about last,

@@ -116,6 +116,7 @@ void Session::Drop(uint64_t generation) {
   if (std::erase_if(tokens_, [&](const HeldToken& token) { return token.generation == generation; }) == 0) return;
   SetDues();
   Record();
+  last_dropped_ = std::max(last_dropped_, generation);
   uint64_t before = std::exchange(dead_generation_, generation);
   changed_();
   dead_generation_ = before;

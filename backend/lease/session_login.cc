@@ -13,8 +13,12 @@ bool Session::MayLogIn() const {
 }
 
 bool Session::CanRenew(const HeldToken& token) const {
-  bool outdated = !token.retired && token_login_ != login_;
-  return token.renewable && !token.capped && !token.retired && token.life > Duration::zero() && !retired_ && !outdated;
+  return token.renewable && !token.capped && !token.retired && token.life > Duration::zero() && !retired_;
+}
+
+// By a login, which has not begun yet. One that was got in another way than the settings say now is renewed until then.
+bool Session::MustBeReplaced(const HeldToken& token) const {
+  return (!CanRenew(token) || IsOutdated()) && token.used && !logging_in_;
 }
 
 // A login or a renewal would give a better one for this.
@@ -58,6 +62,7 @@ std::optional<Failure> Session::Adopt(Token token) {
   fresh.life = fresh.longest_life = token.life;
   fresh.renewable = token.renewable;
   fresh.can_hold_leases = token.can_hold_leases;
+  fresh.lent = token.lent;
   BootTime now = context_.Now();
   if (fresh.End() <= now) return refuse("the login gave a token that has ended");
   token_login_ = login_;
@@ -124,12 +129,15 @@ void Session::OnRenewed(const HeldToken& asked, Answer<Renewal> answer) {
   renew_not_before_ = context_.Now() + Backoff::kFloor;
   HeldToken* token = Find(asked.generation);
   if (auto* renewal = std::get_if<Renewal>(&answer)) {
-    if (token == nullptr) {  // it ended before this was known: no login is needed, and a stop revokes what it made
+    BootTime now = context_.Now();
+    bool ended = asked.End() <= now && asked.generation > last_dropped_ && !context_.stopping;
+    if (token == nullptr && ended && renewal->asked_at + renewal->life > now) {
+      // It ended before this was known: no login is needed, and a stop revokes what it made.
       const bool superseded = current() != nullptr;
       token = &tokens_.emplace_back(asked);
       token->retired = superseded;
     }
-    ApplyRenewal(*token, *renewal);
+    if (token != nullptr) ApplyRenewal(*token, *renewal);
   } else if (token != nullptr) {
     RenewalFailed(asked.generation, std::get<Failure>(answer));
   }
@@ -178,9 +186,7 @@ void Session::Cap(uint64_t generation) {
 
 void Session::SetDues() {
   renew_at_ = login_at_ = kNever;
-  if (current() != nullptr && token_login_ != login_) {
-    login_at_ = context_.Now();
-  } else if (const HeldToken* token = current(); token != nullptr && token->End() != kNever) {
+  if (const HeldToken* token = current(); token != nullptr && token->End() != kNever) {
     Duration life = token->End() - token->granted_at;
     if (CanRenew(*token)) {
       renew_at_ = RenewalDue(token->granted_at, life, reserve_, context_.loop.random());
@@ -188,6 +194,7 @@ void Session::SetDues() {
       login_at_ = ReplacementDue(token->granted_at, life, reserve_);
     }
   }
+  if (IsOutdated()) login_at_ = context_.Now();
   Plan();
 }
 
@@ -196,8 +203,8 @@ BootTime Session::NextEvent() const {
   for (const HeldToken& token : tokens_) next = std::min(next, token.End());
   const HeldToken* token = current();
   if (token == nullptr || context_.stopping || retired_) return next;
-  if (CanRenew(*token)) return renewing_ ? next : std::min(next, std::max(renew_at_, renew_not_before_));
-  if (token->used && !logging_in_) next = std::min(next, std::max(login_at_, login_not_before_));
+  if (CanRenew(*token) && !renewing_) next = std::min(next, std::max(renew_at_, renew_not_before_));
+  if (MustBeReplaced(*token)) next = std::min(next, std::max(login_at_, login_not_before_));
   return next;
 }
 
@@ -214,11 +221,8 @@ void Session::OnTimer() {
   const HeldToken* token = current();
   BootTime now = context_.Now();
   if (token != nullptr && !context_.stopping && !retired_) {
-    if (CanRenew(*token)) {
-      if (!renewing_ && now >= std::max(renew_at_, renew_not_before_)) Renew({});
-    } else if (token->used && !logging_in_ && now >= std::max(login_at_, login_not_before_)) {
-      Login({});
-    }
+    if (CanRenew(*token) && !renewing_ && now >= std::max(renew_at_, renew_not_before_)) Renew({});
+    if (MustBeReplaced(*token) && now >= std::max(login_at_, login_not_before_)) Login({});
   }
   Plan();
 }

@@ -48,6 +48,7 @@ struct Token {
   Duration life{};      // from granted_at; zero: it never ends
   bool renewable = false;
   bool can_hold_leases = true;  // false: it is good for static values only
+  bool lent = false;            // somebody else's, who put it there: it is never revoked
   uint32_t uses = 0;            // a number of uses that it is limited to; 0: none
 };
 

@@ -206,7 +206,8 @@ void Logins::LoginByToken(const std::string& identity, SecretBuffer token, lease
             }
             if (dead != nullptr && dead->cause != Cause::kForbidden) return done(std::move(*dead));
             // It lives, but may not look at itself: how long, nobody says.
-            done(lease::Token{.value = std::move(*held), .granted_at = asked_at, .life = Duration(0)});
+            done(lease::Token{
+                .value = std::move(*held), .granted_at = asked_at, .life = Duration(0), .lent = true});
           });
     }
     VaultReply& reply = std::get<VaultReply>(answer);
@@ -216,6 +217,7 @@ void Logins::LoginByToken(const std::string& identity, SecretBuffer token, lease
         .granted_at = reply.asked_at,
         .life = LifeOf(data),
         .renewable = data.Bool("renewable"),
+        .lent = true,  // who put it into the file may use it elsewhere, and wants it there at the next start, too
         .uses = static_cast<uint32_t>(std::min<int64_t>(data.Seconds("num_uses").value_or(0), UINT32_MAX))});
   });
 }

@@ -76,11 +76,6 @@ void Logins::TellDeadFromDenied(const std::string& identity, const SecretBuffer&
 }
 
 void Logins::Revoke(const std::string& identity, const SecretBuffer& token, lease::Reply<Done> done) {
-  // A token in a file is somebody else's, who may use it elsewhere and has put it there for the next start, too.
-  const auto found = settings_.identities.find(identity);
-  if (found == settings_.identities.end() || found->second.method == LoginMethod::kToken) {
-    return client_.Later([done = std::move(done)] { done(Done()); });
-  }
   Question question =
       AboutSelf(SubjectOf(identity, Asked::kTokenRevocation), "auth/token/revoke-self", token, NameSpaceOf(identity));
   question.method = http::Method::kPost;

@@ -24,6 +24,7 @@ void CompareBackends(const Config& running, const Config& loaded, std::vector<st
       changed.push_back(setting + ".type");
       continue;
     }
+    if (old.vault.name_space != now->vault.name_space) changed.push_back(setting + ".namespace");
     if (old.vault.state_key != now->vault.state_key) changed.push_back(setting + ".state_key");
     if (old.vault.state_file != now->vault.state_file) changed.push_back(setting + ".state_file");
     if (old.store.path != now->store.path) changed.push_back(setting + ".path");

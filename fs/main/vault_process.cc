@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -35,6 +36,8 @@ namespace {
 constexpr size_t kMaxConfigBytes = size_t{16} << 20;
 constexpr size_t kMaxBootId = 64;  // a UUID and a newline are 37
 constexpr Duration kReportPeriod = std::chrono::seconds(1);
+// An address that failed is taken to be down until so long after the next attempt was allowed: nobody has tried since.
+constexpr Duration kStillDown = std::chrono::minutes(1);
 constexpr Duration kRevokeLimit = std::chrono::seconds(25);  // less than the keeper waits
 
 class VaultProcess {
@@ -52,6 +55,8 @@ class VaultProcess {
   void BeginStop(bool revoke);
   void TellProblem(const std::string& problem);
   void TellReport();
+  void LogHealth(bool down, const std::string& why);
+  void LogLogins(const protocol::Report& report);
 
   VaultPart part_;
   vault::VaultSettings settings_;
@@ -69,6 +74,8 @@ class VaultProcess {
   std::unique_ptr<lease::LeaseMachine> machine_;
   Loop::TimerId report_timer_ = Loop::kNoTimer;
   std::string list_problem_;  // that there is no list of live leases
+  bool down_ = false;  // as the log has it, and so on
+  std::map<std::string, bool> login_fails_;
   bool stopping_ = false;
 };
 
@@ -119,14 +126,36 @@ void VaultProcess::TellReport() {
   protocol::Report report = machine_->Report();
   if (!list_problem_.empty()) report.problems.push_back(list_problem_);
   std::vector<std::string> failing;
-  std::vector<http::AddressReport> addresses = http_->Addresses();
-  for (const http::AddressReport& address : addresses) {
+  bool down = true;
+  for (const http::AddressReport& address : http_->Addresses()) {
+    const bool lately = address.ready_at == kNever || loop_->Now() - address.ready_at < kStillDown;
+    down &= lately && !address.last_error.empty();
     if (!address.last_error.empty()) failing.push_back(StrCat(address.address, ": ", address.last_error));
   }
-  const bool down = failing.size() == addresses.size();
+  LogHealth(down, down ? failing.front() : "");
   backend_.TellHealth(down ? protocol::HealthState::kDown : protocol::HealthState::kUp, down ? failing.front() : "");
-  report.problems.insert(report.problems.end(), failing.begin() + (down ? 1 : 0), failing.end());
+  if (down) failing.erase(failing.begin());
+  report.problems.insert(report.problems.end(), failing.begin(), failing.end());
+  LogLogins(report);
   backend_.TellReport(std::move(report));
+}
+
+void VaultProcess::LogHealth(bool down, const std::string& why) {
+  if (down == std::exchange(down_, down)) return;
+  if (down) return LogWarning(StrCat("backend ", part_.name, " is down: ", why));
+  LogInfo(StrCat("backend ", part_.name, " answers, or was not asked for a while"));
+}
+
+// What no reader is told of. Once: it goes on until the next line about that login.
+void VaultProcess::LogLogins(const protocol::Report& report) {
+  for (const protocol::ReportIdentity& identity : report.identities) {
+    const bool fails = !identity.problem.empty();
+    if (fails == std::exchange(login_fails_[identity.name], fails)) continue;
+    const std::string login =
+        StrCat("backend ", part_.name, ", ", identity.name.empty() ? "its login" : StrCat("login ", identity.name));
+    if (fails) LogWarning(StrCat(login, ": ", identity.problem));
+    if (!fails) LogInfo(StrCat(login, " is well again"));
+  }
 }
 
 // What there was to connect with was not enough, or does not belong together.

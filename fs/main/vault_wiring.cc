@@ -36,11 +36,16 @@ vault::Identity IdentityOf(const AuthOptions& auth) {
 }
 
 // Equal if and only if it is the same login. No credential: where it is.
-std::string WordsOf(const vault::Identity& identity, const std::string& name_space) {
+std::string WordsOf(const IdentityOptions& options, const VaultOptions& connection) {
+  const vault::Identity identity = IdentityOf(options.auth);
+  const bool cert = identity.method == vault::LoginMethod::kCert;
+  const bool in_file = options.auth.credential && options.auth.credential->kind == KeySource::Kind::kFile;
   std::string words;
   for (std::string_view part : {vault::LoginMethodName(identity.method), std::string_view(identity.mount),
                                 std::string_view(identity.role), std::string_view(identity.file),
-                                std::string_view(identity.wrapped), std::string_view(name_space)})
+                                std::string_view(in_file ? "file" : ""), std::string_view(identity.wrapped),
+                                std::string_view(cert ? connection.client_certificate : ""),
+                                std::string_view(cert ? connection.client_key : "")})
     words += StrCat(part.size(), ":", part, " ");
   return words;
 }
@@ -124,7 +129,7 @@ Result<vault::VaultSettings> VaultSettingsOf(const VaultPart& part) {
 lease::MachineOptions MachineOptionsOf(const VaultPart& part) {
   lease::MachineOptions options;
   for (const IdentityOptions& identity : part.vault.identities)
-    options.identities[identity.name] = WordsOf(IdentityOf(identity.auth), part.vault.name_space);
+    options.identities[identity.name] = WordsOf(identity, part.vault);
   for (const TreeOptions& tree : part.trees) options.trees.push_back(TreeOf(tree));
   options.on_stop = part.vault.on_stop == VaultOptions::OnStop::kRevoke ? lease::OnStop::kRevoke : lease::OnStop::kKeep;
   return options;

@@ -41,10 +41,7 @@ class GateAnswers : protected BackendSink, protected GateCore {
   bool MayNotBeListedLocked(uint32_t directory) const REQUIRES(mutex_);
   // It was asked for by its name, in a directory that may not be listed, and is there.
   void NoteFoundLocked(uint32_t directory) REQUIRES(mutex_);
-  bool ApplyHealthLocked(const std::string& backend, const protocol::Health& frame) REQUIRES(mutex_);  // is it news?
-  // Is this not yet in the log of late? Counts as said from now on.
-  bool IsNewsLocked(Link& link, const std::string& message) const REQUIRES(mutex_);
-  // A line for the log, if it is news.
+  // A line for the log, if nothing of the kind was said of late.
   std::optional<std::string> WordsLocked(Link& link, const protocol::Failed& frame) const REQUIRES(mutex_);
   Result<uint32_t> AddNodeLocked(uint32_t parent, std::string_view name, NodeKind kind) REQUIRES(mutex_);
   uint32_t KeyNodeLocked(uint32_t directory, const std::string& key) REQUIRES(mutex_);

@@ -29,11 +29,11 @@ std::string SecretGate::BackendProblemLocked(const Tree& tree) const {
   const Link* link = FindLinkLocked(tree.options.backend);
   if (link == nullptr || !link->connected) return "the backend's process is not there";
   if (link->health != protocol::HealthState::kUp) return link->message;
-  if (!link->report) return "";
-  for (const protocol::ReportIdentity& identity : link->report->identities) {
-    if (!identity.logged_in && !identity.problem.empty()) return StrCat("its login fails: ", identity.problem);
-  }
-  return "";
+  if (!link->report || link->report->identities.empty()) return "";
+  const auto& identities = link->report->identities;  // which of them a tree has is not known here
+  bool none = std::all_of(identities.begin(), identities.end(),
+                          [](auto& identity) { return !identity.logged_in && !identity.problem.empty(); });
+  return none ? StrCat("its login fails: ", identities.front().problem) : "";
 }
 
 std::string SecretGate::StatusTextLocked(uint32_t node) const {

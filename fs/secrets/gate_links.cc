@@ -8,18 +8,6 @@
 #include "fs/secrets/gate_answers.h"
 
 namespace leasefs {
-namespace {
-
-constexpr size_t kMaxSaid = 16;  // different failures of a backend that go into the log in this time
-constexpr Duration kSayAgain = std::chrono::minutes(1);
-
-}  // namespace
-
-bool GateAnswers::IsNewsLocked(Link& link, const std::string& message) const {
-  BootTime now = loop_.Now();
-  std::erase_if(link.said, [&](const auto& item) { return now - item.second > kSayAgain; });
-  return link.said.size() < kMaxSaid && link.said.emplace(message, now).second;
-}
 
 void GateAnswers::ForgetEverythingLocked(const std::string& backend) {
   for (uint32_t node = 0; node < nodes_.count(); ++node) {
@@ -65,17 +53,9 @@ void GateAnswers::OnWelcome(const std::string& backend, const protocol::Welcome&
 }
 
 void GateAnswers::OnHealth(const std::string& backend, const protocol::Health& frame) {
-  bool news = false;
-  {
-    MutexLock lock(mutex_);
-    news = ApplyHealthLocked(backend, frame);
-  }
-  if (news) LogWarning(StrCat("backend ", backend, ": ", Printable(frame.message, protocol::kMaxMessageBytes)));
-}
-
-bool GateAnswers::ApplyHealthLocked(const std::string& backend, const protocol::Health& frame) {
+  MutexLock lock(mutex_);
   Link* link = FindLinkLocked(backend);
-  if (link == nullptr) return false;
+  if (link == nullptr) return;
   if (link->health != frame.state) {
     link->since = loop_.Now();
     if (frame.state == protocol::HealthState::kUp) ForgetOutagesLocked(backend);
@@ -83,28 +63,12 @@ bool GateAnswers::ApplyHealthLocked(const std::string& backend, const protocol::
   link->health = frame.state;
   link->message = frame.message;
   link->record.generation = std::max<uint64_t>(link->record.generation, frame.generation);
-  return frame.state != protocol::HealthState::kUp && !frame.message.empty() && IsNewsLocked(*link, frame.message);
 }
 
-// What fails without a reader whom it could be told: logins, renewals, revocations.
 void GateAnswers::OnReport(const std::string& backend, protocol::Report frame) {
-  std::vector<std::string> news;
-  {
-    MutexLock lock(mutex_);
-    Link* link = FindLinkLocked(backend);
-    if (link == nullptr) return;
-    auto add = [&](const std::string& of, const std::string& problem) REQUIRES(mutex_) {
-      if (problem.empty() || !IsNewsLocked(*link, problem)) return;
-      news.push_back(StrCat("backend ", backend, of, ": ", Printable(problem, protocol::kMaxMessageBytes)));
-    };
-    for (const protocol::ReportIdentity& identity : frame.identities)
-      add(identity.name.empty() ? ", its login" : StrCat(", login ", Printable(identity.name, 200)), identity.problem);
-    for (const std::string& problem : frame.problems) add("", problem);
-    for (const protocol::ReportLease& lease : frame.leases)
-      add(StrCat(", ", Printable(lease.secret, 200)), lease.problem);
-    link->report = std::move(frame);
-  }
-  for (const std::string& words : news) LogWarning(words);
+  MutexLock lock(mutex_);
+  Link* link = FindLinkLocked(backend);
+  if (link != nullptr) link->report = std::move(frame);
 }
 
 bool GateAnswers::OnRecord(const std::string& backend, const protocol::Record& frame) {

@@ -14,6 +14,8 @@ namespace leasefs {
 namespace {
 
 constexpr size_t kMaxFailures = 4096;  // of the negative cache
+constexpr size_t kMaxSaid = 16;        // different failures of a backend that go into the log in this time
+constexpr Duration kSayAgain = std::chrono::minutes(1);
 
 // A backend's troubles with itself are not ours: to a reader it is one that answers wrongly (S25).
 Error ErrorOf(const protocol::Failed& frame) {
@@ -235,7 +237,9 @@ std::optional<std::string> GateAnswers::WordsLocked(Link& link, const protocol::
     bool of_a_tree = std::any_of(directories.begin(), directories.end(), is_root);
     if (frame.what == protocol::Failed::What::kDirectory || !of_a_tree) return std::nullopt;
   }
-  if (!IsNewsLocked(link, frame.message)) return std::nullopt;
+  BootTime now = loop_.Now();
+  std::erase_if(link.said, [&](const auto& item) { return now - item.second > kSayAgain; });
+  if (link.said.size() >= kMaxSaid || !link.said.emplace(frame.message, now).second) return std::nullopt;
   return StrCat("backend ", link.link.name(), ", ", frame.path.empty() ? "its root" : Printable(frame.path, 200), ": ",
                 frame.message);
 }

@@ -101,16 +101,22 @@ TEST_F(ServerFreshnessTest, AVersionThatIsFreshIsNotAskedForAgain) {
   EXPECT_EQ(backend_.reads["s"], 1);
 }
 
-TEST_F(ServerFreshnessTest, TellsAChangeThatItFindsAtTtl) {
+TEST_F(ServerFreshnessTest, PublishesAChangeThatItFindsAtTtl) {
   backend_.Put("s", {{"k", "v"}});
   Want("s");
+  fs_.Forget();
   backend_.Put("s", {{"k", "w"}});
   Run(seconds(50));
-  EXPECT_THAT(fs_.All<protocol::Changed>(), IsEmpty());
+  EXPECT_THAT(fs_.All<protocol::Published>(), IsEmpty());
   Run(seconds(20));
-  EXPECT_THAT(fs_.All<protocol::Changed>(), SizeIs(1));
-  Want("s", 1);
-  EXPECT_EQ(fs_.All<protocol::Published>().at(0).version, 2u);
+  auto published = fs_.All<protocol::Published>();
+  ASSERT_THAT(published, SizeIs(1));
+  EXPECT_EQ(published[0].version, 2u);
+  EXPECT_EQ(published[0].fields.at(0).value.ExposeText(), "w");
+  EXPECT_EQ(backend_.reads["s"], 2);
+  Want("s", 2);
+  EXPECT_EQ(fs_.Count<protocol::Unchanged>(), 1u);
+  EXPECT_EQ(backend_.reads["s"], 2);  // it came with the bytes
 }
 
 TEST_F(ServerFreshnessTest, TellsOnceThatASecretIsGone) {

@@ -80,7 +80,7 @@ TEST_F(ServerMintedTest, S6_WhoLooksUpToOpenGetsTheValueBeforeTheNamesIfItNeedNo
   Run(seconds(70));
   backend_.Put("kv", {{"k", "other"}});
   Run(seconds(70));
-  EXPECT_THAT(fs_.All<protocol::Changed>(), SizeIs(1));
+  EXPECT_THAT(fs_.All<protocol::Published>(), SizeIs(1));
   fs_.Forget();
   fs_.Send(protocol::List{"kv", protocol::Purpose::kOpen});
   Run(Duration(0));

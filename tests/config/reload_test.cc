@@ -48,6 +48,12 @@ TEST(ReloadTest, NamesEverythingThatNeedsARestart) {
                           "backend.third"));
 }
 
+TEST(ReloadTest, LeasesLiveInANamespace) {
+  Config loaded = Running();
+  loaded.backends[0].vault.name_space = "team/b";
+  EXPECT_THAT(NotReloadable(Running(), loaded), ElementsAre("backend.local.namespace"));
+}
+
 TEST(ReloadTest, AnotherKindOfKeyIsAnotherKey) {
   Config loaded = Running();
   loaded.backends[0].store.key.kind = KeySource::Kind::kCredential;

@@ -47,7 +47,7 @@ class TunRelay:
 
     @staticmethod
     def _nft(commands):
-        return subprocess.run(["nft", "-f", "-"], input=commands, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(["nft", "-f", "-"], input=commands, stdout=subprocess.PIPE, text=True, check=True).stdout
 
     def lose(self, percent):
         """So many of a hundred packets, drawn by the kernel for each of them."""

@@ -39,7 +39,7 @@ class BadInput(VaultTest):
         for place, text in said.items():
             for word in words:
                 try:
-                    wait_for(word, lambda t=text, w=word: w.lower() in t().lower(), 3)
+                    wait_for(word, lambda t=text, w=word: w.lower() in t().lower(), 10)
                 except AssertionError:
                     self.fail(f"the {place} does not say {word}: {text()}")
 

@@ -67,6 +67,28 @@ TEST_F(LeaseStopTest, APolicyThatMayNotRevokeIsAProblemAndTheTokensEndTakesTheLe
   EXPECT_EQ(source_.figures.token_revocations, 1);
 }
 
+TEST_F(LeaseStopTest, ATokenOfSomebodyElseIsNotRevokedWhateverTheSettingsSayNow) {
+  source_.on_login = [&](auto&&...) {
+    Token token = source_.NewToken();
+    token.lent = true;
+    return token;
+  };
+  ASSERT_TRUE(Read("db").ok());
+  source_.on_login = [&](auto&&...) { return source_.NewToken(); };
+  options_.identities[""] = "another login";
+  Restart();
+  loop_.RunFor(10s);
+  ASSERT_EQ(source_.figures.logins, 2);
+  std::vector<std::string> revoked;
+  source_.on_revoke_token = [&](const std::string& token) {
+    revoked.push_back(token);
+    return Done{};
+  };
+  EXPECT_TRUE(Stop(true));
+  EXPECT_EQ(revoked, std::vector<std::string>{"token-2"});
+  EXPECT_EQ(source_.figures.revocations, 1);
+}
+
 TEST_F(LeaseStopTest, EachHolderHasALeaseOfItsOwnWhichIsRevokedWhenItIsGivenBack) {
   Scope(Scope::kProcess);
   EXPECT_EQ(Text(Read("db")), "not_found");

@@ -51,6 +51,19 @@ TEST_F(LeaseSurvivalTest, S16_AnotherLoginInTheSettingsReplacesTheTokenAtOnceAnd
   EXPECT_EQ(Text(Read("db")), "password-2");  // replaced before the old token ended
 }
 
+TEST_F(LeaseSurvivalTest, S18_AnotherLoginThatFailsCostsNoLease) {
+  options_.identities[""] = "approle web";
+  Restart();
+  ASSERT_EQ(Text(Read("db")), "password-1");
+  options_.identities[""] = "approle misspelt";
+  source_.on_login = [](auto&&...) { return Refused(ErrorKind::kLoginRefused); };
+  Restart();
+  loop_.RunFor(4h);  // of tokens and leases of an hour
+  EXPECT_EQ(Text(Read("db")), "password-1");
+  EXPECT_GT(source_.figures.logins, 2);
+  EXPECT_GT(source_.figures.token_renewals, 3);
+}
+
 TEST_F(LeaseSurvivalTest, AMintWithoutAnAnswerIsAnOrphanAndCostsOneMoreMintAfterItsInterval) {
   source_.latency = 20ms;
   (void)Read("db", 50ms);

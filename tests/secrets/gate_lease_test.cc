@@ -72,6 +72,38 @@ TEST_F(GateLeaseTest, S6_OnlyAnOpenMints) {
   EXPECT_EQ(backend_.mints(), 1u);
 }
 
+TEST_F(GateLeaseTest, TheStatusOfWhatWasNeverReadSaysWhyTheBackendAnswersNobody) {
+  auto status = [&] {
+    loop_.RunFor(seconds(2));
+    return Attribute("user.leasefs.status");
+  };
+  backend_.TellHealth(protocol::HealthState::kDown, "nothing answers there");
+  EXPECT_EQ(status(), "not read yet: nothing answers there");
+  backend_.TellHealth(protocol::HealthState::kUp, "");
+  protocol::Report report;
+  report.identities.resize(2);
+  report.identities[0].problem = "the role is unknown";
+  report.identities[1].logged_in = true;
+  backend_.Tell(report);
+  EXPECT_EQ(status(), "not read yet");  // whose login this tree has, fs does not know
+  report.identities[1].logged_in = false;
+  report.identities[1].problem = "refused";
+  backend_.Tell(report);
+  EXPECT_EQ(status(), "not read yet: its login fails: the role is unknown");
+  EXPECT_EQ(Open(), Version(1));
+  EXPECT_THAT(status(), testing::StartsWith("leased: "));
+}
+
+TEST_F(GateLeaseTest, TheOneSecretOfATreeThatIsNotThereIsAProblem) {
+  backend_.outage = ErrorKind::kNotFound;
+  EXPECT_EQ(Open(), ErrorKindName(ErrorKind::kNotFound));
+  EXPECT_NE(mount_.gate().Report().trees[0].problem, "");
+  backend_.outage.reset();
+  loop_.RunFor(minutes(2));
+  EXPECT_EQ(Open(), Version(1));
+  EXPECT_EQ(mount_.gate().Report().trees[0].problem, "");
+}
+
 TEST_F(GateLeaseTest, S6_TheSizeIsTrueWhileAVersionIsHeldAndNothingBeforeAndAfter) {
   EXPECT_EQ(mount_.StatNow(kPassword, kAlice)->size, 0u);
   EXPECT_EQ(Open(), Version(1));

@@ -39,6 +39,7 @@ class MintingBackend : public Backend {
   static std::string ValueOf(const std::string& secret, uint64_t version);
 
   void Tell(const protocol::Report& report) { events_.on_report(report); }
+  void TellHealth(protocol::HealthState state, const std::string& message) { events_.on_health(state, message); }
 
   void SetEvents(Events events) override { events_ = std::move(events); }
   void List(const std::string& directory, protocol::Purpose purpose, ListReply done) override;

@@ -51,6 +51,7 @@ TEST_F(LoginsTest, ATokenFileIsLookedAt) {
   EXPECT_EQ(token.value.ExposeText(), "s.token");  // without its line end
   EXPECT_EQ(token.life, seconds(3599));
   EXPECT_TRUE(token.renewable);
+  EXPECT_TRUE(token.lent) << "it is not ours to revoke";
   EXPECT_EQ(Last().headers.at("X-Vault-Token"), "s.token");
 }
 
@@ -385,11 +386,6 @@ TEST_F(LoginsTest, ALivingToken) {
   On("GET auth/token/lookup-self", 200,
      Envelope(R"("data":{"ttl":7,"renewable":true,"expire_time":"2026-11-24T14:00:00Z"})"));
   EXPECT_EQ(Good(Check()).life, seconds(7));
-}
-
-TEST_F(LoginsTest, ATokenOfAFileIsNotOursToRevoke) {
-  EXPECT_FALSE(std::holds_alternative<lease::Failure>(Revoke()));
-  EXPECT_THAT(Asked(), IsEmpty());
 }
 
 TEST_F(LoginsTest, ATokenIsRevoked) {
