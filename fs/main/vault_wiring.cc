@@ -41,12 +41,12 @@ std::string WordsOf(const IdentityOptions& options, const VaultOptions& connecti
   const bool cert = identity.method == vault::LoginMethod::kCert;
   const bool in_file = options.auth.credential && options.auth.credential->kind == KeySource::Kind::kFile;
   std::string words;
-  for (std::string_view part : {vault::LoginMethodName(identity.method), std::string_view(identity.mount),
-                                std::string_view(identity.role), std::string_view(identity.file),
-                                std::string_view(in_file ? "file" : ""), std::string_view(identity.wrapped),
-                                std::string_view(cert ? connection.client_certificate : ""),
-                                std::string_view(cert ? connection.client_key : "")})
-    words += StrCat(part.size(), ":", part, " ");
+  auto add = [&words](std::string_view part) { words += StrCat(part.size(), ":", part, " "); };
+  add(vault::LoginMethodName(identity.method));
+  for (const std::string* part : {&identity.mount, &identity.role, &identity.file, &identity.wrapped}) add(*part);
+  add(in_file ? "file" : "");
+  add(cert ? std::string_view(connection.client_certificate) : "");
+  add(cert ? std::string_view(connection.client_key) : "");
   return words;
 }
 
