@@ -15,14 +15,14 @@ class PendingBackend : public Backend {
   // What stands in the way, for readers and for status.
   void SetProblem(const std::string& problem) {
     problem_ = problem;
-    if (backend_ == nullptr && events_.on_health) events_.on_health(protocol::HealthState::kDown, problem_);
+    if (backend_ == nullptr) TellHealth(protocol::HealthState::kDown, problem_);
   }
   // Outlives this. Null: there is none any more.
   void Use(Backend* backend) {
     backend_ = backend;
     if (backend_ == nullptr) return;
     backend_->SetEvents(events_);
-    if (events_.on_health) events_.on_health(protocol::HealthState::kUp, "");
+    TellHealth(protocol::HealthState::kUp, "");
     backend_->TellAgain();
   }
 
@@ -36,7 +36,7 @@ class PendingBackend : public Backend {
   void SetEvents(Events events) override {
     events_ = std::move(events);
     if (backend_ != nullptr) return backend_->SetEvents(events_);
-    if (events_.on_health) events_.on_health(protocol::HealthState::kDown, problem_);
+    TellHealth(protocol::HealthState::kDown, problem_);
   }
   void List(const std::string& directory, protocol::Purpose purpose, ListReply done) override {
     if (backend_ == nullptr) return done(Error(ErrorKind::kRemote, problem_));

@@ -55,7 +55,7 @@ class VaultProcess {
   void BeginStop(bool revoke);
   void TellProblem(const std::string& problem);
   void TellReport();
-  void LogHealth(bool down, const std::string& why);
+  void TellHealth(const std::string& why);
   void LogLogins(const protocol::Report& report);
 
   VaultPart part_;
@@ -132,15 +132,16 @@ void VaultProcess::TellReport() {
     down &= lately && !address.last_error.empty();
     if (!address.last_error.empty()) failing.push_back(StrCat(address.address, ": ", address.last_error));
   }
-  LogHealth(down, down ? failing.front() : "");
-  backend_.TellHealth(down ? protocol::HealthState::kDown : protocol::HealthState::kUp, down ? failing.front() : "");
-  if (down) failing.erase(failing.begin());
-  report.problems.insert(report.problems.end(), failing.begin(), failing.end());
+  TellHealth(down ? failing.front() : "");
+  report.problems.insert(report.problems.end(), failing.begin() + (down ? 1 : 0), failing.end());
   LogLogins(report);
   backend_.TellReport(std::move(report));
 }
 
-void VaultProcess::LogHealth(bool down, const std::string& why) {
+// `why` it is down; "": it is not.
+void VaultProcess::TellHealth(const std::string& why) {
+  const bool down = !why.empty();
+  backend_.TellHealth(down ? protocol::HealthState::kDown : protocol::HealthState::kUp, why);
   if (down == std::exchange(down_, down)) return;
   if (down) return LogWarning(StrCat("backend ", part_.name, " is down: ", why));
   LogInfo(StrCat("backend ", part_.name, " answers, or was not asked for a while"));

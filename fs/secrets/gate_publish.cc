@@ -232,10 +232,10 @@ void GateAnswers::NoteFoundLocked(uint32_t directory) {
 // That a reader asked for what is not there is no news; that the one secret which a tree is to show is missing is.
 std::optional<std::string> GateAnswers::WordsLocked(Link& link, const protocol::Failed& frame) const {
   if (frame.kind == ErrorKind::kNotFound) {
+    if (frame.what == protocol::Failed::What::kDirectory) return std::nullopt;
     std::vector<uint32_t> directories = trees_.DirectoriesFor(link.link.name(), frame.path);
-    auto is_root = [&](uint32_t node) REQUIRES(mutex_) { return trees_.Of(node)->root == node; };
-    bool of_a_tree = std::any_of(directories.begin(), directories.end(), is_root);
-    if (frame.what == protocol::Failed::What::kDirectory || !of_a_tree) return std::nullopt;
+    auto is_root = [&](uint32_t node) REQUIRES(mutex_) { return trees_.IsRoot(node); };
+    if (std::none_of(directories.begin(), directories.end(), is_root)) return std::nullopt;
   }
   BootTime now = loop_.Now();
   std::erase_if(link.said, [&](const auto& item) { return now - item.second > kSayAgain; });

@@ -11,7 +11,7 @@ void SecretGate::AddSecretLocked(uint32_t directory, TreeReport& row) const {
   for (const auto* failures : {&failures_, &listing_failures_}) {
     auto failure = failures->find(directory);
     if (failure == failures->end()) continue;
-    if (failure->second.error.kind() == ErrorKind::kNotFound && trees_.Of(directory)->root != directory) continue;
+    if (failure->second.error.kind() == ErrorKind::kNotFound && !trees_.IsRoot(directory)) continue;
     if (row.problem.empty()) row.problem = failure->second.error.message();
   }
   if (SecretVersionLocked(directory) == 0) return;

@@ -132,6 +132,11 @@ const Tree* TreeMap::Of(uint32_t node) const {
   return index == 0 ? nullptr : &trees_[index - 1u];
 }
 
+bool TreeMap::IsRoot(uint32_t node) const {
+  const Tree* tree = Of(node);
+  return tree != nullptr && tree->root == node;
+}
+
 void TreeMap::NodeAdded(uint32_t node) {
   if (node < tree_of_.size()) return;
   tree_of_.push_back(tree_of_[nodes_[node].parent]);

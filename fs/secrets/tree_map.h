@@ -47,6 +47,7 @@ class TreeMap {
   const std::vector<Tree>& trees() const { return trees_; }
   // The tree that a node lies in, its root included; null for the directories above the trees.
   const Tree* Of(uint32_t node) const;
+  bool IsRoot(uint32_t node) const;  // of a tree
   // Call for every node that was added to the table.
   void NodeAdded(uint32_t node);
 

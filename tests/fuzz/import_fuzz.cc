@@ -1,23 +1,19 @@
 // Any bytes as a .env and as a JSON object to import: read within bounds, or refused with words that name the place and
 // are safe to show.
 #include <cstdint>
-#include <cstdlib>
 
 #include "fs/base/limits.h"
 #include "fs/base/strings.h"
 #include "fs/cli/dotenv.h"
 #include "fs/cli/json_import.h"
+#include "tests/fuzz/require.h"
 
 namespace leasefs::cli {
 namespace {
 
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
-
 void CheckError(const Error& error) {
   Require(error.kind() == ErrorKind::kInvalid && error.message().starts_with("fuzz:"));
-  Require(error.message().size() < 400 && Printable(error.message(), 400) == error.message());
+  RequireShowable(error);
 }
 
 void CheckFields(const std::vector<protocol::Field>& fields, size_t input) {

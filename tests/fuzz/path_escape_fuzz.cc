@@ -1,23 +1,14 @@
 // Any bytes as a path to escape, as a path that a redirect names and as an address: what is sent means what was asked
 // for, and the rest is refused with words that are safe to show.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 
 #include "backend/http/address.h"
 #include "backend/http/path_escape.h"
-#include "fs/base/strings.h"
+#include "tests/fuzz/require.h"
 
 namespace leasefs::http {
 namespace {
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
-
-void CheckError(const Error& error) {
-  Require(error.message().size() < 400 && Printable(error.message(), 400) == error.message());
-}
 
 std::string Unescape(std::string_view text) {
   std::string out;
@@ -37,10 +28,10 @@ void CheckPaths(std::string_view text) {
     Require(path->size() > 4000 || CheckEscapedPath("/" + *path).ok());
     Require(Unescape(*path) == text);
   } else {
-    CheckError(path.error());
+    RequireShowable(path.error());
   }
   Require(Unescape(EscapeQuery(text)) == text);
-  if (const Status checked = CheckEscapedPath(text); !checked.ok()) return CheckError(checked.error());
+  if (const Status checked = CheckEscapedPath(text); !checked.ok()) return RequireShowable(checked.error());
   Require(text.starts_with('/') && text.find_first_of(" \t\r\n#\"\\") == text.npos);
   const std::string path = Unescape(text.substr(0, text.find('?'))) + "/";
   Require(path.find("/../") == path.npos && path.find("/./") == path.npos && path.find('\0') == path.npos);
@@ -48,7 +39,7 @@ void CheckPaths(std::string_view text) {
 
 void CheckAddress(std::string_view text) {
   const auto address = ParseAddress(text, PlainHttp::kToLoopback);
-  if (!address.ok()) return CheckError(address.error());
+  if (!address.ok()) return RequireShowable(address.error());
   Require(*ParseAddress(address->Text(), PlainHttp::kToLoopback) == *address);
   Require(address->Text().find_first_of(" @?#\r\n") == std::string::npos);
 }

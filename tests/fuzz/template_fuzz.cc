@@ -2,19 +2,15 @@
 // text outside of tags in its order, is never longer than allowed, and holds no value that a place cannot hold. And any
 // bytes as values of forms: what .env takes comes back from the strictest of its readers.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "fs/template/forms.h"
 #include "fs/template/render.h"
+#include "tests/fuzz/require.h"
 
 namespace leasefs {
 namespace {
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 void CheckTemplate(std::string_view text, std::string_view value, uint64_t max_bytes) {
   Template parsed;

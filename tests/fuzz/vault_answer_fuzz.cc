@@ -2,7 +2,6 @@
 // show and quote nothing that was not there to be read.
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 
 #include "backend/vault/certificate_end.h"
@@ -11,16 +10,13 @@
 #include "backend/vault/server_time.h"
 #include "backend/vault/vault_errors.h"
 #include "fs/base/strings.h"
+#include "tests/fuzz/require.h"
 
 namespace leasefs::vault {
 namespace {
 
 constexpr WallTime kNow{std::chrono::seconds(1'795'529'555)};
 constexpr BootTime kAskedAt{std::chrono::hours(1)};
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 void CheckFailure(const lease::Failure& failure) {
   const std::string& words = failure.error.message();
