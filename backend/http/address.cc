@@ -18,7 +18,8 @@ Error Wrong(std::string_view text, std::string_view what) {
 
 bool IsIpv6Literal(const std::string& host) {
   in6_addr parsed{};
-  return inet_pton(AF_INET6, host.c_str(), &parsed) == 1;
+  const bool whole = host.find('\0') == std::string::npos;  // inet_pton would stop there
+  return whole && inet_pton(AF_INET6, host.c_str(), &parsed) == 1;
 }
 
 bool IsNameOrIpv4(std::string_view host) {
