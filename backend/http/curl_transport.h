@@ -44,14 +44,17 @@ class CurlTransport final : public Transport {
   static int OnTimer(CURLM* multi, long milliseconds, void* self) noexcept;
   void WatchSocket(curl_socket_t fd, int what);
   void SetTimer(long milliseconds);
+  void Begin();
   void Act(curl_socket_t fd, int ready);
   void DeliverFinished();
+  void TrimLater();
 
   TransportOptions options_;  // constant but for tls.pem
   FdLoop& loop_;
   CurlSockets sockets_;
   std::set<curl_socket_t> watched_;  // before multi_, whose end unwatches
   Loop::TimerId timer_ = Loop::kNoTimer;
+  Loop::TimerId trim_timer_ = Loop::kNoTimer;
   std::unique_ptr<CURLM, FreeMulti> multi_;
   std::unordered_map<CallId, Call> calls_;
   std::unordered_map<CURL*, CallId> by_handle_;

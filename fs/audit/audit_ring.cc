@@ -1,6 +1,7 @@
 #include "fs/audit/audit_ring.h"
 
 #include <linux/futex.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@ namespace {
 
 constexpr uint64_t kMask = AuditRing::kRecords - 1;
 static_assert((AuditRing::kRecords & kMask) == 0);
+constexpr size_t kPage = 4096;
 
 // What the writer's thread does; the appenders decide by it whether it must be woken.
 constexpr uint32_t kAwake = 0;
@@ -30,7 +32,8 @@ struct alignas(128) Slot {
   std::atomic<int64_t> arrival;
   AuditEvent event;
 };
-static_assert(sizeof(Slot) == 128);
+static_assert(sizeof(Slot) == 128 && AuditRing::kChunk * sizeof(Slot) % kPage == 0);
+static_assert(AuditRing::kRecords % AuditRing::kChunk == 0 && AuditRing::kReplayWindow % AuditRing::kChunk == 0);
 
 // Written by one thread, and readable whole after a kill at any instruction: the half that `current` names is never
 // touched.
@@ -57,7 +60,7 @@ struct AuditRing::Layout {
   std::atomic<uint64_t> voids;
   alignas(64) MarkCell marks[kSinkIds];
   leasefs::Text texts[kTexts];
-  Slot slots[kRecords];
+  alignas(kPage) Slot slots[kRecords];
 
   Slot& at(uint64_t position) { return slots[position & kMask]; }
   bool Has(uint64_t position) { return at(position).committed.load() == position + 1; }
@@ -77,7 +80,7 @@ struct AuditRing::Local {
 };
 
 size_t AuditRing::MemoryBytes() {
-  return (sizeof(Layout) + 4095) & ~size_t{4095};
+  return sizeof(Layout);  // whole pages, as its alignment says
 }
 
 AuditRing::AuditRing(Layout* layout, std::unique_ptr<Local> local) : layout_(layout), local_(std::move(local)) {}
@@ -101,7 +104,7 @@ Result<AuditRing> AuditRing::Attach(std::span<std::byte> memory) {
   uint64_t head = layout->head.load();
   uint64_t released = layout->released.load();
   if (released > head ||
-      head - released > kRecords) {  // damaged by whatever ended the predecessor: go on without its records
+      head - released > kCapacity) {  // damaged by whatever ended the predecessor: go on without its records
     for (Slot& slot : layout->slots) slot.committed.store(0);
     released = head;
     layout->released.store(head);
@@ -171,7 +174,7 @@ std::optional<uint64_t> AuditRing::Reserve() {
   uint64_t head = layout_->head.load();
   for (;;) {
     // A head that is older than `released` gives a huge difference: look again before calling the ring full.
-    if (head - layout_->released.load() >= kRecords) {
+    if (head - layout_->released.load() >= kCapacity) {
       uint64_t fresh = layout_->head.load();
       if (fresh == head) return std::nullopt;
       head = fresh;
@@ -244,7 +247,7 @@ std::optional<AuditEvent> AuditRing::Find(uint64_t unique) const {
     uint64_t position = head - back;
     Slot& slot = layout_->at(position);
     if (slot.unique.load(std::memory_order_relaxed) != unique || !layout_->Has(position)) continue;
-    // A place within the window is used again only after kRecords - kReplayWindow more records: not while this runs.
+    // A place within the window is used again only after kCapacity more records: not while this runs.
     return slot.event;
   }
   return std::nullopt;
@@ -289,7 +292,19 @@ void AuditRing::Release(uint64_t position) {
     uint64_t owner = at + 1;
     layout_->texts[event.text].owner.compare_exchange_strong(owner, 0);
   }
-  if (position > layout_->released.load()) layout_->released.store(position);
+  for (uint64_t at = layout_->released.load(); at < position;) {
+    at = std::min(position, (at / kChunk + 1) * kChunk);
+    layout_->released.store(at);
+    if (at % kChunk == 0) GiveBackChunk(at);
+  }
+}
+
+// The chunk just before the replay window. While `released` stands here no appender takes a place of it: kCapacity ends
+// there. A kill before this leaves the chunk for the next lap.
+void AuditRing::GiveBackChunk(uint64_t released) {
+  if (released < kReplayWindow + kChunk) return;
+  Slot& first = layout_->at(released - kReplayWindow - kChunk);
+  (void)madvise(&first, kChunk * sizeof(Slot), MADV_REMOVE);  // refused (EINVAL): memory that is no shared file
 }
 
 void AuditRing::SetWriterState(WriterState state, BootTime now) {

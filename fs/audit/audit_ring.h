@@ -40,11 +40,14 @@ enum class WriterState : uint32_t { kAbsent, kBetween, kInSink, kFailing };
 
 class AuditRing {
  public:
-  static constexpr uint32_t kLayout = 2;
-  static constexpr size_t kRecords = 32768;  // power of two
+  static constexpr uint32_t kLayout = 3;
+  static constexpr size_t kRecords = 32768;  // places; a power of two
   static constexpr size_t kTexts = 64;       // acts on the store that may wait at once, + 1
   static constexpr size_t kTextBytes = 1024;
   static constexpr size_t kReplayWindow = 4096;
+  static constexpr size_t kChunk = 1024;  // released records whose memory is given back together
+  // The most that may wait: those released last stay, for replays and because giving back comes after releasing.
+  static constexpr size_t kCapacity = kRecords - kReplayWindow - kChunk;
   static size_t MemoryBytes();
 
   // `memory` is MemoryBytes() long, aligned to a page, shared, and zero at first use. Nobody else may append or consume
@@ -54,7 +57,7 @@ class AuditRing {
   AuditRing& operator=(AuditRing&&) noexcept;
   ~AuditRing();
 
-  // kInternal when the ring is full, or when the oldest record that no sink has accepted waited longer than `max_wait`
+  // kInternal when kCapacity records wait, or when the oldest that no sink has accepted waited longer than `max_wait`
   // (S23). Time before this process attached does not count. While a writer runs and is not held up by a sink,
   // `max_wait` counts anew from the moment when a late record is first noticed: after a suspend or a stall the writer
   // gets its turn first. `required` false: recorded while there is room, else dropped and counted, and the answer is
@@ -75,7 +78,9 @@ class AuditRing {
   SinkMark mark(SinkId sink) const;
   void SetMark(SinkId sink, const SinkMark& mark);  // all of it or nothing, also if killed within
   void Accept(uint64_t position);                   // all before it are in a sink. Never moves back
-  void Release(uint64_t position);                  // all before it may be overwritten. Never moves back
+  // All before it may be overwritten. Never moves back. Memory behind the replay window goes back to the system: a ring
+  // that is kept empty costs 640 KiB, not the 4 MiB of all its places.
+  void Release(uint64_t position);
   void SetWriterState(WriterState state, BootTime now);
   // Sleep until there is a finished record at `position`, or Wake, or `timeout` (Duration::max(): none). Linger is not
   // ended by a record until a quarter of the ring waits, so that a busy stream pays for few wakes.
@@ -98,6 +103,7 @@ class AuditRing {
   AuditRing(Layout* layout, std::unique_ptr<Local> local);
   bool Late(BootTime now, Duration max_wait);
   std::optional<uint64_t> Reserve();
+  void GiveBackChunk(uint64_t released);
   void Commit(uint64_t position, const AuditEvent& event, BootTime now);
   Status Refuse(bool required, std::string_view why);
   void Sleep(uint32_t how, uint64_t position, Duration timeout);

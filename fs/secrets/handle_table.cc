@@ -105,27 +105,32 @@ uint32_t TidOf(uint64_t key) {
 }  // namespace
 
 void ReopenMarks::Set(uint32_t tid, const Mark& mark) {
-  auto marks = state_.marks();
   (void)Take(tid);  // one per thread
-  size_t home = Home(tid);
-  ReopenMark* place = nullptr;
-  for (uint32_t i = 0; i < kWindow && place == nullptr; ++i) {
-    ReopenMark& candidate = marks[(home + i) % marks.size()];
-    if (candidate.key == 0) place = &candidate;
+  const auto is_free = [](uint64_t key) { return key == 0; };
+  ReopenMark* place = Search(Near(), tid, is_free);
+  if (place == nullptr) {
+    place = Search(Far(), tid, is_free);
+    // Full only with marks of threads that never came back; those of living threads are taken within moments.
+    if (place == nullptr) place = &Far()[(Home(tid) + victim_++ % kWindow) % Far().size()];
+    if (place->key == 0) ++state_.header().far_marks;
   }
-  // Full only with marks of threads that never came back; those of living threads are taken within moments.
-  if (place == nullptr) place = &marks[(home + victim_++ % kWindow) % marks.size()];
   place->key = 0;
   place->unique = mark.unique;
   place->key = uint64_t{tid} << 32 | mark.node | (mark.fetched ? kFetched : 0);
 }
 
 ReopenMark* ReopenMarks::Place(uint32_t tid) const {
-  auto marks = state_.marks();
-  size_t home = Home(tid);
+  const auto is_of_thread = [tid](uint64_t key) { return key != 0 && TidOf(key) == tid; };
+  ReopenMark* place = Search(Near(), tid, is_of_thread);
+  if (place != nullptr || state_.header().far_marks == 0) return place;
+  return Search(Far(), tid, is_of_thread);
+}
+
+template <class Wanted>
+ReopenMark* ReopenMarks::Search(std::span<ReopenMark> marks, uint32_t tid, const Wanted& wanted) {
   for (uint32_t i = 0; i < kWindow; ++i) {
-    ReopenMark& place = marks[(home + i) % marks.size()];
-    if (place.key != 0 && TidOf(place.key) == tid) return &place;
+    ReopenMark& place = marks[(Home(tid) + i) % marks.size()];
+    if (wanted(place.key)) return &place;
   }
   return nullptr;
 }
@@ -139,7 +144,10 @@ std::optional<ReopenMarks::Mark> ReopenMarks::Find(uint32_t tid) const {
 
 std::optional<ReopenMarks::Mark> ReopenMarks::Take(uint32_t tid) {
   std::optional<Mark> mark = Find(tid);
-  if (mark) Place(tid)->key = 0;
+  if (!mark) return mark;
+  ReopenMark* place = Place(tid);
+  place->key = 0;
+  if (place >= &Far().front()) --state_.header().far_marks;
   return mark;
 }
 

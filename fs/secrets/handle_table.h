@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -62,7 +63,12 @@ class ReopenMarks {
   std::optional<Mark> Take(uint32_t tid);
 
  private:
+  // What lies far is looked at only while something is there: looking alone would make its pages resident.
+  std::span<ReopenMark> Near() const { return state_.marks().first(kNearMarks); }
+  std::span<ReopenMark> Far() const { return state_.marks().subspan(kNearMarks); }
   ReopenMark* Place(uint32_t tid) const;
+  template <class Wanted>
+  static ReopenMark* Search(std::span<ReopenMark> marks, uint32_t tid, const Wanted& wanted);
   static constexpr uint32_t kWindow = 32;  // places that a key may lie in
   static size_t Home(uint32_t tid) { return static_cast<size_t>(tid * 0x9e3779b97f4a7c15u >> 40); }
   StateMemory state_;

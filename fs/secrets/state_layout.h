@@ -14,11 +14,12 @@
 namespace leasefs {
 
 inline constexpr uint64_t kStateMagic = 0x31657461'74736c66;  // "flstate1"
-inline constexpr uint32_t kStateLayout = 5;
+inline constexpr uint32_t kStateLayout = 6;
 
 inline constexpr uint32_t kMaxHandles = 1u << 18;  // descriptors open on the mount
 inline constexpr uint32_t kMaxHandlesPerUid = kMaxHandles / 4;
 inline constexpr uint32_t kReopenMarks = 1u << 16;
+inline constexpr uint32_t kNearMarks = 1u << 8;       // the first of them, a page that is enough for most
 inline constexpr uint32_t kReleasedHandles = 1u << 12;
 inline constexpr uint32_t kMaxInstances = 1u << 12;  // leases of single uids, processes and opens
 inline constexpr uint32_t kMaxBackends = 16;
@@ -120,6 +121,7 @@ struct StateHeader {
   uint32_t node_capacity;
   std::atomic<uint32_t> node_count;
   std::atomic<uint32_t> released_next;
+  std::atomic<uint32_t> far_marks;  // reopen marks that are not among the near ones; too many after a kill
   std::atomic<uint64_t> names_used;
   StateCounters counters;
   BackendRecord backends[kMaxBackends];

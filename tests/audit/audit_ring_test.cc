@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -54,7 +55,7 @@ TEST(AuditRingTest, HandsOutRecordsInOrderAndOnlyThose) {
 TEST(AuditRingTest, RefusesWhenFullAndGoesOnWhenThereIsRoom) {
   RingMemory memory;
   AuditRing ring = memory.Attach();
-  for (uint64_t i = 1; i <= AuditRing::kRecords; ++i)
+  for (uint64_t i = 1; i <= AuditRing::kCapacity; ++i)
     ASSERT_TRUE(ring.Append(OpenEvent(i), kStart, kMaxWait, true).ok());
   Status full = ring.Append(OpenEvent(9), kStart, kMaxWait, true);
   ASSERT_FALSE(full.ok());
@@ -67,6 +68,28 @@ TEST(AuditRingTest, RefusesWhenFullAndGoesOnWhenThereIsRoom) {
       << "accepted by one sink only: its place is still needed";
   ring.Release(1);
   EXPECT_TRUE(ring.Append(OpenEvent(9), kStart, kMaxWait, true).ok());
+}
+
+TEST(AuditRingTest, GivesBackTheMemoryOfWhatIsReleased) {
+  RingMemory memory;
+  AuditRing ring = memory.Attach();
+  auto resident_bytes = [&] {
+    std::vector<unsigned char> pages(memory.bytes().size() / 4096);
+    EXPECT_EQ(mincore(memory.bytes().data(), memory.bytes().size(), pages.data()), 0);
+    return std::ranges::count_if(pages, [](unsigned char page) { return (page & 1) != 0; }) * 4096;
+  };
+  for (uint64_t unique = 1; unique <= 3 * AuditRing::kRecords; ++unique) {
+    ASSERT_TRUE(ring.Append(OpenEvent(unique), kStart, kMaxWait, true).ok());
+    if (unique % 100 != 0) continue;
+    ConsumeAll(ring);
+    ASSERT_TRUE(unique <= AuditRing::kReplayWindow || ring.Contains(unique - AuditRing::kReplayWindow + 1)) << unique;
+  }
+  EXPECT_LE(resident_bytes(), 900 << 10);
+  while (ring.Append(OpenEvent(1), kStart, kMaxWait, true).ok()) {
+  }
+  EXPECT_GE(resident_bytes(), static_cast<long>(AuditRing::kCapacity * 128)) << "a full ring has all of its records";
+  std::vector<AuditEvent> events(AuditRing::kRecords);
+  EXPECT_EQ(ring.Peek(ring.figures().released, events), AuditRing::kCapacity);
 }
 
 // S23

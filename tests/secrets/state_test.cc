@@ -1,6 +1,7 @@
 // The tables of surviving memory, each attached again as a successor of a killed process does it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -293,6 +294,19 @@ TEST(ReopenMarksTest, TenThousandThreadsAtOnceLoseNone) {
   ReopenMarks marks(memory.state);
   for (uint32_t tid = 1; tid <= 10'000; ++tid) marks.Set(tid, {5, false});
   for (uint32_t tid = 1; tid <= 10'000; ++tid) ASSERT_TRUE(marks.Take(tid).has_value()) << tid;
+  EXPECT_EQ(memory.state.header().far_marks, 0u);
+}
+
+TEST(ReopenMarksTest, AFewThreadsAtATimeNeedOnePage) {
+  Memory memory;
+  ReopenMarks marks(memory.state);
+  for (uint32_t tid = 1; tid <= 10'000; ++tid) {
+    marks.Set(tid, {5, false});
+    if (tid > 8) ASSERT_TRUE(marks.Take(tid - 8).has_value()) << tid;
+    ASSERT_EQ(memory.state.header().far_marks, 0u);
+  }
+  const auto is_free = [](const ReopenMark& mark) { return mark.key == 0; };
+  EXPECT_TRUE(std::ranges::all_of(memory.state.marks().subspan(kNearMarks), is_free));
 }
 
 }  // namespace
