@@ -24,6 +24,10 @@ while (($#)); do
   shift
 done
 [ "$(id -u)" = 0 ] || { echo "tests/run.sh: it installs packages, mounts and changes users: run it as root (sudo)" >&2; exit 1; }
+setpriv --reuid 65534 --regid 65534 --clear-groups test -x "$PWD" || {
+  echo "tests/run.sh: other users cannot reach $PWD, and the tests run programs as such: have the checkout elsewhere, as in /srv" >&2
+  exit 1
+}
 [ -c /dev/fuse ] || { echo "tests/run.sh: there is no /dev/fuse: the real mounts cannot be tested here" >&2; exit 1; }
 
 began=$SECONDS

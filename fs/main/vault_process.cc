@@ -211,7 +211,7 @@ Status VaultProcess::Connect() {
   source_ = std::make_unique<vault::VaultSource>(*loop_, *http_, *files_, settings_, &*records_);
   machine_ = std::make_unique<lease::LeaseMachine>(*loop_, *source_, *records_, MachineOptionsOf(part_), list_.get());
   keeper_->Send(ChildMessageType::kStatus, 0, "");
-  backend_.Use(machine_.get());
+  backend_.Use(*machine_);
   TellReport();
   return Ok();
 }
