@@ -25,6 +25,7 @@ constexpr uint32_t kAsleep = 1;
 constexpr uint32_t kLingering = 2;
 
 constexpr uint64_t kClaimed = ~uint64_t{0};  // a text that is being written
+constexpr uint64_t kMaxHead = uint64_t{1} << 62;
 
 struct alignas(128) Slot {
   std::atomic<uint64_t> committed;  // position + 1 of the record that is wholly in it
@@ -103,9 +104,10 @@ Result<AuditRing> AuditRing::Attach(std::span<std::byte> memory) {
   layout->layout.store(kLayout);
   uint64_t head = layout->head.load();
   uint64_t released = layout->released.load();
-  if (released > head ||
-      head - released > kCapacity) {  // damaged by whatever ended the predecessor: go on without its records
+  // Damaged by whatever ended the predecessor: go on without its records.
+  if (head > kMaxHead || released > head || head - released > kCapacity) {
     for (Slot& slot : layout->slots) slot.committed.store(0);
+    if (head > kMaxHead) layout->head.store(head = 0);
     released = head;
     layout->released.store(head);
   }
@@ -247,8 +249,10 @@ std::optional<AuditEvent> AuditRing::Find(uint64_t unique) const {
     uint64_t position = head - back;
     Slot& slot = layout_->at(position);
     if (slot.unique.load(std::memory_order_relaxed) != unique || !layout_->Has(position)) continue;
-    // A place within the window is used again only after kCapacity more records: not while this runs.
-    return slot.event;
+    const AuditEvent event = slot.event;
+    std::atomic_thread_fence(std::memory_order_acquire);
+    // While this runs, others may append and release, and the window move on.
+    return layout_->Has(position) ? std::optional(event) : std::nullopt;
   }
   return std::nullopt;
 }
@@ -286,17 +290,19 @@ void AuditRing::Accept(uint64_t position) {
 }
 
 void AuditRing::Release(uint64_t position) {
-  for (uint64_t at = layout_->released.load(); at < position; ++at) {
-    const AuditEvent& event = layout_->at(at).event;
-    if (event.text == 0 || event.text >= kTexts) continue;
-    uint64_t owner = at + 1;
-    layout_->texts[event.text].owner.compare_exchange_strong(owner, 0);
-  }
   for (uint64_t at = layout_->released.load(); at < position;) {
-    at = std::min(position, (at / kChunk + 1) * kChunk);
-    layout_->released.store(at);
-    if (at % kChunk == 0) GiveBackChunk(at);
+    const uint64_t end = std::min(position, (at / kChunk + 1) * kChunk);
+    for (; at < end; ++at) FreeText(at);
+    layout_->released.store(end);
+    if (end % kChunk == 0) GiveBackChunk(end);
   }
+}
+
+void AuditRing::FreeText(uint64_t position) {
+  const AuditEvent& event = layout_->at(position).event;
+  if (event.text == 0 || event.text >= kTexts) return;
+  uint64_t owner = position + 1;
+  layout_->texts[event.text].owner.compare_exchange_strong(owner, 0);
 }
 
 // The chunk just before the replay window. While `released` stands here no appender takes a place of it: kCapacity ends

@@ -103,6 +103,7 @@ class AuditRing {
   AuditRing(Layout* layout, std::unique_ptr<Local> local);
   bool Late(BootTime now, Duration max_wait);
   std::optional<uint64_t> Reserve();
+  void FreeText(uint64_t position);
   void GiveBackChunk(uint64_t released);
   void Commit(uint64_t position, const AuditEvent& event, BootTime now);
   Status Refuse(bool required, std::string_view why);

@@ -16,6 +16,7 @@ namespace leasefs {
 
 class PendingBackend : public Backend {
  public:
+  bool IsStarting() const { return backend_ == nullptr && problem_.empty(); }
   // What stands in the way, for readers and for status.
   void SetProblem(const std::string& problem) {
     problem_ = problem;
@@ -69,7 +70,6 @@ class PendingBackend : public Backend {
   }
 
  private:
-  bool IsStarting() const { return backend_ == nullptr && problem_.empty(); }
   void AskAgain() {
     for (const auto& ask : std::exchange(waiting_, {})) ask();
   }

@@ -38,6 +38,7 @@ constexpr size_t kMaxBootId = 64;  // a UUID and a newline are 37
 constexpr Duration kReportPeriod = std::chrono::seconds(1);
 // An address that failed is taken to be down until so long after the next attempt was allowed: nobody has tried since.
 constexpr Duration kStillDown = std::chrono::minutes(1);
+constexpr Duration kStartLimit = std::chrono::seconds(2);  // readers wait so long for it; files take milliseconds
 constexpr Duration kRevokeLimit = std::chrono::seconds(25);  // less than the keeper waits
 
 class VaultProcess {
@@ -107,6 +108,9 @@ Status VaultProcess::Prepare() {
   server_ = std::make_unique<BackendServer>(*loop_, backend_, ServerOptionsOf(part_));
   TellReport();
   tls_ = std::make_unique<TlsFiles>(*loop_, *files_, settings_);
+  loop_->After(kStartLimit, [this] {
+    if (backend_.IsStarting()) backend_.SetProblem(StrCat("backend ", part_.name, ": it is still reading its files"));
+  });
   tls_->Start([this](TlsFiles::Pem pem) { UsePem(std::move(pem)); },
               [this](const std::string& problem) { TellProblem(problem); });
   return Ok();
@@ -188,7 +192,9 @@ void VaultProcess::ReadStateKey() {
   };
   const auto& key = part_.vault.state_key;
   if (!key) return connect(Error(ErrorKind::kNotFound, "no state_key is set"));
-  files_->Read(key->name, [this, connect](Result<SecretBuffer> text) { connect(OpenList(std::move(text))); });
+  files_->Read(key->name, [this, connect](Result<SecretBuffer> text) {
+    if (http_ == nullptr) connect(OpenList(std::move(text)));  // else a change of the PEM made us ask twice
+  });
 }
 
 Status VaultProcess::OpenList(Result<SecretBuffer> text) {

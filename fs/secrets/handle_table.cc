@@ -104,6 +104,14 @@ uint32_t TidOf(uint64_t key) {
 
 }  // namespace
 
+ReopenMarks::ReopenMarks(const StateMemory& state) : state_(state) {
+  std::atomic<uint32_t>& far_marks = state_.header().far_marks;
+  if (far_marks == 0) return;
+  // A predecessor that was killed may have counted one that it did not set, or not any more.
+  const auto is_set = [](const ReopenMark& mark) { return mark.key != 0; };
+  far_marks = static_cast<uint32_t>(std::ranges::count_if(Far(), is_set));
+}
+
 void ReopenMarks::Set(uint32_t tid, const Mark& mark) {
   (void)Take(tid);  // one per thread
   const auto is_free = [](uint64_t key) { return key == 0; };

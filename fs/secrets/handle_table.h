@@ -51,7 +51,7 @@ class HandleTable {
 // first was given up. Guarded by the gate's lock.
 class ReopenMarks {
  public:
-  explicit ReopenMarks(const StateMemory& state) : state_(state) {}
+  explicit ReopenMarks(const StateMemory& state);
   struct Mark {
     uint32_t node = 0;     // that it tried to open
     bool fetched = false;  // what it comes back for had to be fetched, which belongs into the record of this open(2)
@@ -63,7 +63,8 @@ class ReopenMarks {
   std::optional<Mark> Take(uint32_t tid);
 
  private:
-  // What lies far is looked at only while something is there: looking alone would make its pages resident.
+  // What lies far is looked at only while something is there: looking alone would make its pages resident. Marks of
+  // threads that ended before they came back stay, so that in the end the far ones are in use too.
   std::span<ReopenMark> Near() const { return state_.marks().first(kNearMarks); }
   std::span<ReopenMark> Far() const { return state_.marks().subspan(kNearMarks); }
   ReopenMark* Place(uint32_t tid) const;

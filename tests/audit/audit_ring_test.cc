@@ -215,6 +215,13 @@ TEST(AuditRingTest, GoesOnAfterMemoryThatMakesNoSense) {
   std::vector<AuditEvent> events(8);
   ASSERT_EQ(ring.Peek(head, events), 1u);
   EXPECT_EQ(events[0].unique, 9u);
+
+  std::memset(memory.bytes().data() + 64, 0xff, memory.bytes().size() - 64);
+  AuditRing again = memory.Attach();
+  head = again.figures().appended;
+  EXPECT_TRUE(again.Append(OpenEvent(9), kStart, kMaxWait, true).ok());
+  again.Release(head + 1);
+  EXPECT_EQ(again.figures().released, head + 1);
 }
 
 // Many appenders against one consumer; every record arrives once, those of a thread in its order. For TSan.

@@ -68,7 +68,7 @@ TEST(AddressTest, EverythingElseIsRefused) {
 
 TEST(AddressTest, NothingIsHiddenBehindANul) {
   using namespace std::string_view_literals;
-  for (const std::string_view text : {"https://[::1\0 evil]:1"sv, "https://a\0b"sv, "https://a:1\0"sv, "https://a\0"sv}) {
+  for (const auto text : {"https://[::1\0 evil]:1"sv, "https://a\0b"sv, "https://a:1\0"sv, "https://a\0"sv}) {
     EXPECT_FALSE(ParseAddress(text, PlainHttp::kToLoopback).ok());
   }
 }

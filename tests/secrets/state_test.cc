@@ -297,6 +297,19 @@ TEST(ReopenMarksTest, TenThousandThreadsAtOnceLoseNone) {
   EXPECT_EQ(memory.state.header().far_marks, 0u);
 }
 
+TEST(ReopenMarksTest, ASuccessorCountsWhatItsPredecessorLeft) {
+  Memory memory;
+  ReopenMarks marks(memory.state);
+  for (uint32_t tid = 1; tid <= 1000; ++tid) marks.Set(tid, {5, false});
+  const uint32_t far = memory.state.header().far_marks;
+  EXPECT_GT(far, 0u);
+  ++memory.state.header().far_marks;  // killed before it set the mark
+  ReopenMarks successor(memory.state);
+  EXPECT_EQ(memory.state.header().far_marks, far);
+  for (uint32_t tid = 1; tid <= 1000; ++tid) ASSERT_TRUE(successor.Take(tid).has_value()) << tid;
+  EXPECT_EQ(memory.state.header().far_marks, 0u);
+}
+
 TEST(ReopenMarksTest, AFewThreadsAtATimeNeedOnePage) {
   Memory memory;
   ReopenMarks marks(memory.state);
