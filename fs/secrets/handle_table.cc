@@ -143,17 +143,20 @@ ReopenMark* ReopenMarks::Search(std::span<ReopenMark> marks, uint32_t tid, const
   return nullptr;
 }
 
+ReopenMarks::Mark ReopenMarks::MarkAt(const ReopenMark& place) {
+  uint64_t key = place.key;
+  return {static_cast<uint32_t>(key), (key & kFetched) != 0, place.unique};
+}
+
 std::optional<ReopenMarks::Mark> ReopenMarks::Find(uint32_t tid) const {
   ReopenMark* place = Place(tid);
-  if (place == nullptr) return std::nullopt;
-  uint64_t key = place->key;
-  return Mark{static_cast<uint32_t>(key), (key & kFetched) != 0, place->unique};
+  return place == nullptr ? std::nullopt : std::optional(MarkAt(*place));
 }
 
 std::optional<ReopenMarks::Mark> ReopenMarks::Take(uint32_t tid) {
-  std::optional<Mark> mark = Find(tid);
-  if (!mark) return mark;
   ReopenMark* place = Place(tid);
+  if (place == nullptr) return std::nullopt;
+  const Mark mark = MarkAt(*place);
   place->key = 0;
   if (place >= &Far().front()) --state_.header().far_marks;
   return mark;

@@ -67,6 +67,7 @@ class ReopenMarks {
   // threads that ended before they came back stay, so that in the end the far ones are in use too.
   std::span<ReopenMark> Near() const { return state_.marks().first(kNearMarks); }
   std::span<ReopenMark> Far() const { return state_.marks().subspan(kNearMarks); }
+  static Mark MarkAt(const ReopenMark& place);
   ReopenMark* Place(uint32_t tid) const;
   template <class Wanted>
   static ReopenMark* Search(std::span<ReopenMark> marks, uint32_t tid, const Wanted& wanted);
