@@ -29,7 +29,8 @@ struct AuditEvent {
   Source source = Source::kNone;
   char verb[10] = {};  // kAdmin, filled with NUL
   uint32_t text = 0;   // kAdmin: where the ring keeps the path; set by AppendAdmin. 0 none
+  uint32_t spare = 0;  // so that there is no padding: the ring copies whole words
 };
-static_assert(sizeof(AuditEvent) <= 96 && std::is_trivially_copyable_v<AuditEvent>);
+static_assert(sizeof(AuditEvent) == 96 && std::has_unique_object_representations_v<AuditEvent>);
 
 }  // namespace leasefs

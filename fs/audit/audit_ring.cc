@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <bit>
 #include <cstring>
 
 #include "fs/base/strings.h"
@@ -27,11 +29,24 @@ constexpr uint32_t kLingering = 2;
 constexpr uint64_t kClaimed = ~uint64_t{0};  // a text that is being written
 constexpr uint64_t kMaxHead = uint64_t{1} << 62;
 
+using EventWords = std::array<uint64_t, sizeof(AuditEvent) / sizeof(uint64_t)>;
+
 struct alignas(128) Slot {
   std::atomic<uint64_t> committed;  // position + 1 of the record that is wholly in it
-  std::atomic<uint64_t> unique;     // of the record, for Find, which may race with an appender
+  std::atomic<uint64_t> unique;     // of the record, for Find
   std::atomic<int64_t> arrival;
-  AuditEvent event;
+  std::array<std::atomic<uint64_t>, std::tuple_size_v<EventWords>> words;  // of the event
+
+  // Whoever gets a word of an event also sees what was done before its Put: that its place had been taken.
+  AuditEvent event() const {
+    EventWords copy;
+    for (size_t i = 0; i < copy.size(); ++i) copy[i] = words[i].load(std::memory_order_acquire);
+    return std::bit_cast<AuditEvent>(copy);
+  }
+  void Put(const AuditEvent& event) {
+    const auto copy = std::bit_cast<EventWords>(event);
+    for (size_t i = 0; i < copy.size(); ++i) words[i].store(copy[i], std::memory_order_release);
+  }
 };
 static_assert(sizeof(Slot) == 128 && AuditRing::kChunk * sizeof(Slot) % kPage == 0);
 static_assert(AuditRing::kRecords % AuditRing::kChunk == 0 && AuditRing::kReplayWindow % AuditRing::kChunk == 0);
@@ -116,10 +131,11 @@ Result<AuditRing> AuditRing::Attach(std::span<std::byte> memory) {
     if (layout->Has(position)) continue;
     Slot& slot = layout->at(position);
     const Slot& before = layout->at(position - 1);  // its time is the nearest that is known
-    slot.event = AuditEvent{};
-    slot.event.kind = AuditEvent::Kind::kVoid;
-    slot.event.boot_ns = before.event.boot_ns;
-    slot.event.wall_ns = before.event.wall_ns;
+    AuditEvent unfinished;
+    unfinished.kind = AuditEvent::Kind::kVoid;
+    unfinished.boot_ns = before.event().boot_ns;
+    unfinished.wall_ns = before.event().wall_ns;
+    slot.Put(unfinished);
     slot.unique.store(0);
     slot.arrival.store(before.arrival.load());
     slot.committed.store(position + 1);
@@ -128,7 +144,7 @@ Result<AuditRing> AuditRing::Attach(std::span<std::byte> memory) {
   for (uint32_t i = 1; i < kTexts; ++i) {
     std::atomic<uint64_t>& owner = layout->texts[i].owner;
     uint64_t position = owner.load() - 1;
-    bool used = owner.load() != 0 && position >= released && position < head && layout->at(position).event.text == i;
+    bool used = owner.load() != 0 && position >= released && position < head && layout->at(position).event().text == i;
     if (!used) owner.store(0);
   }
   return AuditRing(layout, std::make_unique<Local>());
@@ -188,7 +204,7 @@ std::optional<uint64_t> AuditRing::Reserve() {
 
 void AuditRing::Commit(uint64_t position, const AuditEvent& event, BootTime now) {
   Slot& slot = layout_->at(position);
-  slot.event = event;
+  slot.Put(event);
   slot.unique.store(event.unique, std::memory_order_relaxed);
   slot.arrival.store(ToNanoseconds(now), std::memory_order_relaxed);
   // Sequentially consistent, as is the writer's store to `sleep` and its look at `committed` after it: one of the two
@@ -249,10 +265,10 @@ std::optional<AuditEvent> AuditRing::Find(uint64_t unique) const {
     uint64_t position = head - back;
     Slot& slot = layout_->at(position);
     if (slot.unique.load(std::memory_order_relaxed) != unique || !layout_->Has(position)) continue;
-    const AuditEvent event = slot.event;
-    std::atomic_thread_fence(std::memory_order_acquire);
-    // While this runs, others may append and release, and the window move on.
-    return layout_->Has(position) ? std::optional(event) : std::nullopt;
+    const AuditEvent event = slot.event();
+    // While this runs others append, and the place may be taken anew (no `committed` tells of that) or given back.
+    const bool kept = layout_->head.load() - position <= kRecords && layout_->Has(position);
+    return kept ? std::optional(event) : std::nullopt;
   }
   return std::nullopt;
 }
@@ -260,7 +276,7 @@ std::optional<AuditEvent> AuditRing::Find(uint64_t unique) const {
 size_t AuditRing::Peek(uint64_t position, std::span<AuditEvent> out) const {
   size_t count = 0;
   while (count < out.size() && layout_->Has(position + count)) {
-    out[count] = layout_->at(position + count).event;
+    out[count] = layout_->at(position + count).event();
     ++count;
   }
   return count;
@@ -299,7 +315,7 @@ void AuditRing::Release(uint64_t position) {
 }
 
 void AuditRing::FreeText(uint64_t position) {
-  const AuditEvent& event = layout_->at(position).event;
+  const AuditEvent event = layout_->at(position).event();
   if (event.text == 0 || event.text >= kTexts) return;
   uint64_t owner = position + 1;
   layout_->texts[event.text].owner.compare_exchange_strong(owner, 0);

@@ -261,6 +261,36 @@ TEST(AuditRingTest, ThreadsLoseNothingAndRepeatNothing) {
   EXPECT_EQ(ring.figures().refused, refused.load());
 }
 
+// A replay is looked up while others append, release and give memory back. For TSan.
+TEST(AuditRingTest, FindsWholeRecordsOrNoneBesideAppenders) {
+  constexpr uint64_t kAppends = 6 * AuditRing::kRecords;
+  RingMemory memory;
+  AuditRing ring = memory.Attach();
+  std::atomic<uint64_t> looks{0};
+  std::thread appender([&] {
+    for (uint64_t unique = 1; unique <= kAppends; ++unique) {
+      while (looks.load() < unique / AuditRing::kChunk) std::this_thread::yield();  // the finder keeps up
+      AuditEvent event = OpenEvent(unique);
+      event.wall_ns = static_cast<int64_t>(unique * 3);
+      EXPECT_TRUE(ring.Append(event, kStart, kMaxWait, true).ok());
+      ring.Release(unique);
+    }
+  });
+  uint64_t found = 0, torn = 0;
+  for (uint64_t head = 0; head < kAppends; head = ring.figures().appended, ++looks) {
+    for (uint64_t back : {uint64_t{1}, uint64_t{100}, AuditRing::kReplayWindow - 1}) {
+      const std::optional<AuditEvent> event = head > back ? ring.Find(head - back) : std::nullopt;
+      if (!event) continue;
+      ++found;
+      if (event->unique != head - back || event->wall_ns != static_cast<int64_t>((head - back) * 3)) ++torn;
+    }
+  }
+  appender.join();
+  EXPECT_EQ(torn, 0u);
+  EXPECT_GT(found, 0u);
+  EXPECT_TRUE(ring.Contains(kAppends));
+}
+
 TEST(AuditRingTest, ARecordWakesTheSleeper) {
   RingMemory memory;
   AuditRing ring = memory.Attach();
