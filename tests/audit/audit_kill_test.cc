@@ -101,6 +101,42 @@ TEST(AuditKillTest, AnAppenderKilledAtAnyInstructionBlocksNothing) {
   EXPECT_GT(voids, 0u);
 }
 
+// The second of the two records is the last before the boundary where a chunk goes back to the system.
+TEST(AuditKillTest, OneKilledWhileItGivesMemoryBackLosesNoRecordAndNoReplay) {
+  constexpr uint64_t kBoundary = AuditRing::kReplayWindow + AuditRing::kChunk, kWaiting = 3;
+  RingMemory memory;
+  AuditRing dying = memory.Attach();
+  for (uint64_t i = 1; i <= kBoundary + kWaiting; ++i) {
+    ASSERT_TRUE(dying.Append(OpenEvent(i), kStart, kMaxWait, true).ok());
+  }
+  dying.Accept(kBoundary);
+  dying.Release(kBoundary - 2);
+  const std::vector<std::byte> full = Front(memory);
+  std::set<uint64_t> released;
+  bool given_back = false;
+  AtEveryState(memory, "", [&] { dying.Release(kBoundary); }, [&] {
+    RingMemory left;
+    memcpy(left.bytes().data(), memory.bytes().data(), left.bytes().size());
+    given_back = given_back || memcmp(left.bytes().data() + kFront - 128, full.data() + kFront - 128, 128) != 0;
+    AuditRing successor = left.Attach();
+    const uint64_t from = successor.figures().released;
+    released.insert(from);
+    std::vector<AuditEvent> events(8);
+    ASSERT_EQ(successor.Peek(from, events), kBoundary + kWaiting - from);
+    for (uint64_t i = 0; from + i < kBoundary + kWaiting; ++i) ASSERT_EQ(events[i].unique, from + i + 1);
+    for (uint64_t back = 0; back < AuditRing::kReplayWindow; ++back) {
+      ASSERT_TRUE(successor.Contains(kBoundary + kWaiting - back));
+    }
+    for (uint64_t i = kBoundary + kWaiting; i < from + AuditRing::kCapacity; ++i) {
+      ASSERT_TRUE(successor.Append(OpenEvent(i + 1), kStart, kMaxWait, true).ok());
+    }
+    EXPECT_FALSE(successor.Append(OpenEvent(1), kStart, kMaxWait, true).ok());
+    EXPECT_EQ(successor.figures().voids, 0u);
+  });
+  EXPECT_EQ(released, (std::set<uint64_t>{kBoundary - 2, kBoundary}));
+  EXPECT_TRUE(given_back);
+}
+
 TEST(AuditKillTest, AWriterKilledAtAnyInstructionWritesEachLineOnce) {
 #ifdef LEASEFS_SANITIZED
   GTEST_SKIP() << "stepping through instrumented code takes minutes; the plain build does it";
