@@ -299,6 +299,8 @@ class DaemonTest(unittest.TestCase):
         failed = self._outcome is not None and not self._outcome.success
         if failed:
             print(f"--- log of the daemon\n{self.daemon.log_text()}", file=sys.stderr)
+            with contextlib.suppress(Exception):  # it may be what does not run
+                print(f"--- status\n{self.daemon.cli('status', check=False, timeout=5).stdout.decode()}", file=sys.stderr)
         self.daemon.close()
 
     def path(self, name):
