@@ -40,7 +40,7 @@ std::string ExplainCertificate(long verify_result, const Address& address, const
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
       return StrCat("its certificate is for another name than ",
                     tls.server_name.empty() ? address.host : tls.server_name,
-                    ": use a name that is in it, or set tls_server_name");
+                    ": use a name that is in it, or set server_name");
     default:
       return StrCat("its certificate cannot be accepted: ", X509_verify_cert_error_string(verify_result));
   }
@@ -63,7 +63,7 @@ constexpr AlertWords kAlerts[] = {
     {"http request", "it does not speak TLS at this port: is it plain http?"},
     {"unsupported protocol", "it speaks only TLS older than 1.2"},
     {"alert protocol version", "it speaks only TLS older than 1.2"},
-    {"unrecognized name", "it has no certificate for the name that we ask for: set tls_server_name"},
+    {"unrecognized name", "it has no certificate for the name that we ask for: set server_name"},
     {"handshake failure", "no TLS version or cipher suits both sides, or it asks for a client certificate"},
 };
 

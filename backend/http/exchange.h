@@ -14,6 +14,7 @@ struct HttpClient::Exchange {
   Callback done;
   BootTime deadline;
   Loop::TimerId deadline_timer = Loop::kNoTimer;
+  bool in_lane = false;        // it was let in
   std::vector<bool> given_up;  // by index of the server: it failed in a way that does not pass, such as its certificate
 
   // Of the attempt in flight, or the last one.

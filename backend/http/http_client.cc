@@ -16,7 +16,7 @@ Result<std::unique_ptr<HttpClient>> HttpClient::Create(const Options& options, F
 }
 
 HttpClient::HttpClient(ClientOptions options, Loop& loop, std::unique_ptr<Transport> transport)
-    : options_(std::move(options)), loop_(loop), transport_(std::move(transport)) {
+    : options_(std::move(options)), loop_(loop), lanes_(options_.max_in_flight), transport_(std::move(transport)) {
   for (const Address& address : options_.addresses) {
     servers_.push_back(
         {.address = address, .health = AddressHealth(options_.health), .last_error = {}, .answered_at = {}});
@@ -40,8 +40,8 @@ HttpClient::RequestId HttpClient::Send(Request request, Callback done) {
     Refuse(id, std::move(sendable).error());
     return id;
   }
-  if (waiting_.size() >= options_.max_waiting) {
-    Refuse(id, Error(ErrorKind::kUnreachable, StrCat(waiting_.size(), " requests are waiting already")));
+  if (waiting() >= options_.max_waiting) {
+    Refuse(id, Error(ErrorKind::kUnreachable, StrCat(waiting(), " requests are waiting already")));
     return id;
   }
   const BootTime now = loop_.Now();
@@ -49,10 +49,24 @@ HttpClient::RequestId HttpClient::Send(Request request, Callback done) {
   exchange.request = std::make_shared<const Request>(std::move(request));
   exchange.given_up.resize(servers_.size());
   exchange.deadline_timer = loop_.At(exchange.deadline, [this, id] { OnDeadline(id); });
-  waiting_.push_back(id);
-  Pump();
-  if (exchange.call == 0 && NextStart(exchange) >= exchange.deadline) FinishHopelessSoon();
+  const std::string& lane = exchange.request->lane;
+  if (lane.empty() || lanes_.Enter(lane, id)) {
+    Await(id, exchange);
+    Pump();
+  }
   return id;
+}
+
+void HttpClient::Await(RequestId id, Exchange& exchange) {
+  exchange.in_lane = !exchange.request->lane.empty();
+  waiting_.push_back(id);
+  if (IsHopeless(exchange)) FinishHopelessSoon();
+}
+
+void HttpClient::LeaveLane(RequestId id, Exchange& exchange) {
+  if (exchange.request == nullptr || exchange.request->lane.empty()) return;
+  if (!std::exchange(exchange.in_lane, false)) return lanes_.GiveUp(exchange.request->lane, id);
+  if (const auto next = lanes_.Leave(exchange.request->lane)) Await(*next, *exchanges_.at(*next));
 }
 
 // The deadline's timer serves for it: it is cancelled with the exchange.
@@ -69,10 +83,12 @@ void HttpClient::Cancel(RequestId id) {
   loop_.Cancel(exchange->deadline_timer);
   loop_.Cancel(exchange->wait_timer);
   std::erase(waiting_, id);
-  if (exchange->call == 0) return;
-  transport_->Abort(exchange->call);
-  servers_[exchange->server].health.Abandoned(exchange->era);
-  --in_flight_;
+  if (exchange->call != 0) {
+    transport_->Abort(exchange->call);
+    servers_[exchange->server].health.Abandoned(exchange->era);
+    --in_flight_;
+  }
+  LeaveLane(id, *exchange);
   Pump();
 }
 
@@ -139,12 +155,23 @@ void HttpClient::Queue(RequestId id, Exchange& exchange) {
   exchange.call = 0;
   waiting_.push_front(id);  // it has waited longest, or nearly
   Pump();
+  if (exchange.call == 0 && IsHopeless(exchange)) FinishHopelessSoon();
+}
+
+// Its place in the lane is another's meanwhile.
+void HttpClient::Rejoin(RequestId id, Exchange& exchange) {
+  exchange.wait_timer = Loop::kNoTimer;
+  const std::string& lane = exchange.request->lane;
+  if (!lane.empty() && !lanes_.Enter(lane, id)) return;
+  exchange.in_lane = !lane.empty();
+  Queue(id, exchange);
 }
 
 void HttpClient::Finish(RequestId id, Result<Response> result) {
   const std::unique_ptr<Exchange> exchange = std::move(exchanges_.extract(id).mapped());
   loop_.Cancel(exchange->deadline_timer);
   loop_.Cancel(exchange->wait_timer);
+  LeaveLane(id, *exchange);
   Pump();
   const bool in_doubt = !result.ok() && exchange->in_doubt;
   exchange->done(std::move(result), in_doubt);
@@ -184,6 +211,10 @@ BootTime HttpClient::NextStart(const Exchange& exchange) const {
   return next;
 }
 
+bool HttpClient::IsHopeless(const Exchange& exchange) const {
+  return NextStart(exchange) >= std::min(exchange.deadline, Later(loop_.Now(), exchange.request->patience));
+}
+
 void HttpClient::FinishHopelessSoon() {
   if (hopeless_timer_ != Loop::kNoTimer) return;
   hopeless_timer_ = loop_.After(Duration(0), [this] {
@@ -192,18 +223,20 @@ void HttpClient::FinishHopelessSoon() {
   });
 }
 
-// What cannot start before its deadline ends now, so that an old copy can be served at once.
+// What cannot start in time ends now, so that an old copy can be served at once.
 void HttpClient::FinishHopeless() {
   std::vector<RequestId> hopeless;
-  std::erase_if(waiting_, [&](RequestId id) {
-    const Exchange& exchange = *exchanges_.at(id);
-    if (NextStart(exchange) < exchange.deadline) return false;
-    hopeless.push_back(id);
-    return true;
-  });
+  for (const auto& [id, exchange] : exchanges_) {
+    const bool waits = exchange->request && exchange->call == 0 && exchange->wait_timer == Loop::kNoTimer;
+    if (waits && IsHopeless(*exchange)) hopeless.push_back(id);
+  }
+  std::erase_if(waiting_, [&](RequestId id) { return std::ranges::binary_search(hopeless, id); });
   const std::weak_ptr<bool> alive = alive_;
   for (const RequestId id : hopeless) {
-    if (exchanges_.contains(id)) Finish(id, NoAnswer());
+    const auto found = exchanges_.find(id);
+    if (found == exchanges_.end()) continue;
+    if (found->second->in_lane) std::erase(waiting_, id);  // the end of another let it in meanwhile
+    Finish(id, NoAnswer());
     if (alive.expired()) return;
   }
 }

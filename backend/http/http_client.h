@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "backend/http/address_health.h"
+#include "backend/http/lanes.h"
 #include "backend/http/message.h"
 #include "backend/http/options.h"
 #include "backend/http/transport.h"
@@ -66,7 +67,7 @@ class HttpClient {
 
   std::vector<AddressReport> Addresses() const;
   size_t in_flight() const { return in_flight_; }
-  size_t waiting() const { return waiting_.size(); }
+  size_t waiting() const { return waiting_.size() + lanes_.waiting(); }
 
  private:
   struct Server {
@@ -82,6 +83,9 @@ class HttpClient {
   // Starts what may start, in order, and sees to it that it runs again when more may. Runs no callback of a user.
   void Pump();
   bool TryToStart(RequestId id, Exchange& exchange);
+  void Await(RequestId id, Exchange& exchange);
+  void LeaveLane(RequestId id, Exchange& exchange);
+  void Rejoin(RequestId id, Exchange& exchange);  // after a Retry-After
   void Start(RequestId id, Exchange& exchange, size_t server, bool fresh_connection);
   void OnOutcome(RequestId id, Outcome outcome);
   void OnDeadline(RequestId id);
@@ -96,6 +100,7 @@ class HttpClient {
   // When the exchange can start next. kNever: no address is left for it. What cannot start before its deadline ends
   // soon.
   BootTime NextStart(const Exchange& exchange) const;
+  bool IsHopeless(const Exchange& exchange) const;
   void FinishHopelessSoon();
   void FinishHopeless();
   Error NoAnswer() const;
@@ -107,6 +112,7 @@ class HttpClient {
 
   std::map<RequestId, std::unique_ptr<Exchange>> exchanges_;
   std::deque<RequestId> waiting_;  // for an address, or for a place among max_in_flight
+  Lanes lanes_;                    // what is let in there is one of them
   size_t in_flight_ = 0;
   RequestId next_request_ = 1;
   Loop::TimerId pump_timer_ = Loop::kNoTimer;

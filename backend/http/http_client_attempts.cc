@@ -80,7 +80,8 @@ bool HttpClient::WaitAsAsked(RequestId id, Exchange& exchange, const Response& r
   const BootTime when = loop_.Now() + asked + jitter;
   if (when >= exchange.deadline) return false;
   ++exchange.waits;
-  exchange.wait_timer = loop_.At(when, [this, id] { Queue(id, *exchanges_.at(id)); });
+  exchange.wait_timer = loop_.At(when, [this, id] { Rejoin(id, *exchanges_.at(id)); });
+  LeaveLane(id, exchange);
   Pump();
   return true;
 }
@@ -92,6 +93,7 @@ void HttpClient::OnFailure(RequestId id, Exchange& exchange, Outcome outcome) {
   if (outcome.address_failed) {
     server.health.Failed(exchange.era, loop_.Now(), loop_.random());
     server.last_error = error;
+    FinishHopelessSoon();
   } else if (outcome.sent && !outcome.stale_connection) {
     server.health.Succeeded(exchange.era);  // an answer came, but not one to take
     server.answered_at = loop_.Now();
@@ -108,7 +110,6 @@ void HttpClient::OnFailure(RequestId id, Exchange& exchange, Outcome outcome) {
   }
   if (error.kind() == ErrorKind::kRemote) exchange.given_up[exchange.server] = true;
   if (std::ranges::count(exchange.given_up, false) == 0) return Finish(id, NoAnswer());
-  FinishHopelessSoon();
   Queue(id, exchange);
 }
 

@@ -28,9 +28,13 @@ struct Request {
   std::vector<RequestHeader> headers;
   SecretBuffer body;  // none for kGet. Sent as application/json unless there is a Content-Type among the headers
   BootTime deadline = kNever;  // of everything: waiting, every attempt, the redirect. At kNever, Options::total_timeout
+  Duration patience = Duration::max();  // when every address rests for longer, it fails at once
   // May it reach a server twice? False for whatever mints, logs in or changes something, a GET of a credential too:
   // then it is sent again only if it certainly was not sent, and a connection that ends before the answer is an error.
   bool repeatable = false;
+  // Those of one lane ("": none) have a share of the places (backend/http/lanes.h): they may hang together, since the
+  // server asks something behind it.
+  std::string lane = {};
 };
 
 struct ResponseHeader {

@@ -54,7 +54,7 @@ Status CheckTls(const TlsOptions& tls) {
   if (tls.pem != nullptr) LEASEFS_RETURN_IF_ERROR(CheckPem(*tls.pem));
   if (!tls.server_name.empty()) {
     const auto name = ParseAddress(StrCat("https://", tls.server_name), PlainHttp::kRefused);
-    if (!name.ok() || name->port != 443 || name->IsIpv6()) return Wrong("tls_server_name is a host name alone");
+    if (!name.ok() || name->port != 443 || name->IsIpv6()) return Wrong("server_name is a host name alone");
   }
   if (tls.ca_file.empty()) return Ok();
   struct FreeStore {

@@ -43,7 +43,7 @@ struct TransportOptions {
 
 struct ClientOptions {
   std::vector<Address> addresses;                       // 1 to 16, different; the first is preferred at first
-  size_t max_in_flight = 16;                            // requests; the others wait in the order in which they came
+  size_t max_in_flight = 16;                            // requests; the others wait in order, each lane in its own
   size_t max_waiting = 32768;                           // requests; more are refused at once
   Duration total_timeout = std::chrono::seconds(60);    // of requests that have no deadline of their own
   Duration max_retry_after = std::chrono::seconds(60);  // the longest Retry-After that is believed

@@ -11,9 +11,11 @@ namespace {
 
 using std::chrono::seconds;
 
+constexpr time_t kLatest = 7289654400;  // 2201-01-01: the host's clock, in nanoseconds, counts to 2262
+
 std::optional<seconds> ParseDate(std::string_view text) {
   const time_t parsed = curl_getdate(std::string(text).c_str(), nullptr);  // uses no clock
-  return parsed < 0 ? std::nullopt : std::optional(seconds(parsed));
+  return parsed < 0 || parsed > kLatest ? std::nullopt : std::optional(seconds(parsed));
 }
 
 }  // namespace

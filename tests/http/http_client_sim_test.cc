@@ -66,6 +66,7 @@ class World {
     Request request;
     request.path = "/v1/" + std::to_string(number);
     request.repeatable = Below(2) == 0;
+    if (!request.repeatable) request.lane = std::vector<std::string>{"", "database", "pki"}[Below(3)];
     request.deadline = loop_.Now() + milliseconds(Below(8000));
     const Asked asked{request.deadline, request.repeatable};
     auto id = std::make_shared<HttpClient::RequestId>();

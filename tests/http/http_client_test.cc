@@ -256,6 +256,65 @@ TEST_F(HttpClientTest, NoMoreAreOnTheirWayThanAllowedAndTheOthersKeepTheirOrder)
   EXPECT_TRUE(std::ranges::is_sorted(order));
 }
 
+TEST_F(HttpClientTest, S18_WhatHangsTogetherLeavesPlacesToTheOthers) {
+  Make({"https://a"}, [](const Attempt& attempt) {
+    return ScriptedTransport::Reply{Answered(200),
+                                    attempt.path == "/v1/slow" ? ScriptedTransport::kSilence : milliseconds(1)};
+  });
+  int failed = 0;
+  const auto in_lane = [&](std::string path, std::string lane) {
+    Request request = Once(seconds(60));
+    request.path = std::move(path);
+    request.lane = std::move(lane);
+    return request;
+  };
+  for (int i = 0; i < 100; ++i) {
+    client_->Send(in_lane("/v1/slow", "database"), [&](const Result<Response>& r, bool) { failed += r.ok() ? 0 : 1; });
+  }
+  EXPECT_EQ(client_->in_flight(), 2U);
+  EXPECT_EQ(client_->waiting(), 98U);
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(Ask(Repeatable(milliseconds(10))).ok());
+  EXPECT_TRUE(Ask(in_lane("/v1/a", "pki")).ok());
+  EXPECT_TRUE(Ask(in_lane("/v1/a", "database")).ok()) << "when the others have given up";
+  loop_.RunFor(seconds(1));
+  EXPECT_EQ(failed, 100);
+  EXPECT_EQ(client_->in_flight() + client_->waiting(), 0U);
+}
+
+TEST_F(HttpClientTest, WhoWaitsAsTheServerAsksHoldsNoPlaceInItsLane) {
+  Make({"https://a"}, [](const Attempt& attempt) {
+    if (attempt.path != "/v1/quota") return ScriptedTransport::Reply{Answered(200)};
+    Outcome outcome = Answered(429);
+    outcome.response->retry_after = seconds(20);
+    return ScriptedTransport::Reply{std::move(outcome)};
+  });
+  std::vector<int> statuses;
+  for (int i = 0; i < 5; ++i) {
+    Request request = Once(seconds(60));
+    request.path = "/v1/quota";
+    request.lane = "database";
+    client_->Send(std::move(request),
+                  [&](const Result<Response>& r, bool) { statuses.push_back(r.ok() ? r->status : 0); });
+  }
+  loop_.RunFor(seconds(1));
+  Request other = Once();
+  other.lane = "database";
+  EXPECT_EQ(Ask(std::move(other))->status, 200);
+  loop_.RunFor(seconds(120));
+  EXPECT_EQ(statuses, std::vector<int>(5, 429));
+  EXPECT_EQ(client_->in_flight() + client_->waiting(), 0U);
+}
+
+TEST_F(HttpClientTest, PatienceEndsWhenAllAddressesRestForLonger) {
+  Make({"https://a"}, [](const Attempt&) { return ScriptedTransport::Reply{Unreachable()}; });
+  for (int i = 0; i < 20; ++i) (void)Ask(Once(minutes(1)));  // each failure has it rest for longer
+  const BootTime start = loop_.Now();
+  Request patient = Once(minutes(1));
+  patient.patience = milliseconds(1);
+  EXPECT_FALSE(Ask(std::move(patient)).ok());
+  EXPECT_EQ(loop_.Now(), start);
+}
+
 TEST_F(HttpClientTest, TooManyWaitingRequestsAreRefused) {
   options_.max_in_flight = 1;
   options_.max_waiting = 2;

@@ -72,7 +72,7 @@ TEST_F(TlsTest, AnUnknownAuthority) {
 
 TEST_F(TlsTest, ACertificateForAnotherName) {
   EXPECT_THAT(Try({.files = authority_.Issue({.common_name = "other", .alternative_names = "DNS:other"})}),
-              AllOf(StartsWith("remote: "), HasSubstr("another name than 127.0.0.1"), HasSubstr("tls_server_name")));
+              AllOf(StartsWith("remote: "), HasSubstr("another name than 127.0.0.1"), HasSubstr("or set server_name")));
 }
 
 TEST_F(TlsTest, AnotherServerNameIsAskedForAndVerified) {
