@@ -78,6 +78,7 @@ SecretBuffer Report::Encode() const {
   writer.U64(revocations);
   writer.U64(orphans);
   WriteList(writer, problems, kMaxReportProblems, WriteMessage);
+  WriteMessage(writer, note);
   return std::move(writer).Take();
 }
 
@@ -91,6 +92,7 @@ Result<Report> Report::Decode(std::span<const std::byte> payload) {
     report.revocations = reader.U64();
     report.orphans = reader.U64();
     report.problems = ReadList(reader, 4, kMaxReportProblems, ReadMessage);
+    report.note = ReadMessage(reader);
   });
 }
 

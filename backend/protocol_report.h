@@ -22,6 +22,7 @@ struct ReportIdentity {
   bool renewable = false;
   uint64_t logins = 0;
   std::string problem;  // the last failure, with what to do; "": it is well
+  std::string Title() const { return name.empty() ? "its login" : "login " + name; }
   bool operator==(const ReportIdentity&) const = default;
 };
 
@@ -44,6 +45,7 @@ struct Report {
   uint64_t mints = 0, renewals = 0, revocations = 0;
   uint64_t orphans = 0;  // may have been minted, and nobody has the id
   std::vector<std::string> problems;
+  std::string note;  // worth to know, and as it is configured; ""
   SecretBuffer Encode() const;
   static Result<Report> Decode(std::span<const std::byte> payload);
   bool operator==(const Report&) const = default;

@@ -14,7 +14,7 @@
 
 namespace leasefs::protocol {
 
-inline constexpr uint32_t kProtocolVersion = 3;
+inline constexpr uint32_t kProtocolVersion = 4;
 inline constexpr size_t kMaxMessageBytes = 1024;  // words for status and logs; Encode cuts longer ones
 inline constexpr size_t kMaxVerbBytes = 9;        // AuditEvent::verb
 

@@ -250,7 +250,7 @@ void BackendServer::Impl::OnReadFailed(const std::string& name, Secret& secret, 
   bool asked = Asked(secret.flight);
   secret.flight.asked_by = 0;
   if (asked) SendFailed(protocol::Failed::What::kSecret, name, error, retry_at);
-  if (!IsAnswer(error.kind())) return Revalidate(name, secret, retry_at);
+  if (!IsAnswer(error.kind())) return Revalidate(name, secret, std::max(retry_at, loop.Now() + kFirstBackoff));
   bool held = secret.told_version != 0;
   secret.version = 0;
   secret.told_version = 0;

@@ -25,6 +25,7 @@ struct Context {
   std::function<Session*(const std::string& identity)> session_of = {};  // null: there is none
   Counters counters = {};
   bool stopping = false;                  // nothing is minted and nobody logs in any more
+  bool leaving = false;                   // nothing is minted: a successor answers those who ask
   std::set<std::string> unrecorded = {};  // names of records that there was no room for: a crash loses them
 
   BootTime Now() const { return loop.Now(); }

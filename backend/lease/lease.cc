@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backend/lease/schedule.h"
+#include "backend/lease/source.h"
 #include "fs/base/codec.h"
 #include "fs/base/limits.h"
 
@@ -10,8 +11,7 @@ namespace leasefs::lease {
 namespace {
 
 constexpr uint8_t kLayout = 2;
-constexpr size_t kMaxId = 16384;     // a lease id, a problem, a question
-constexpr size_t kMaxToken = 65536;  // JWTs of several KiB exist
+constexpr size_t kMaxId = 16384;  // a lease id, a problem, a question
 constexpr size_t kMaxMany = 1 << 20;
 
 void PutDuration(Writer& out, Duration value) {
@@ -75,7 +75,7 @@ void PutToken(Writer& out, const HeldToken& token) {
 HeldToken GetToken(Reader& in) {
   HeldToken token;
   token.generation = in.U64();
-  token.value = std::make_shared<const SecretBuffer>(in.Secret(kMaxToken));
+  token.value = std::make_shared<const SecretBuffer>(in.Secret(kMaxTokenBytes));
   token.granted_at = in.Time();
   token.life = GetDuration(in);
   token.longest_life = GetDuration(in);

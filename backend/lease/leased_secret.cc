@@ -227,6 +227,7 @@ bool LeasedSecret::Answers(const Tree& tree) const {
 
 void LeasedSecret::Abandon() {
   if (std::exchange(abandoned_, true)) return;
+  ++abandonments_;
   bool held = record_.current.has_value();
   Supersede();
   record_.question.clear();

@@ -47,6 +47,7 @@ class LeasedSecret {
   // The tree is gone: as SetOrigin with one that asks for something else, and nothing is minted until SetOrigin.
   void Abandon();
   bool abandoned() const { return abandoned_; }
+  bool IsMinting() const { return minting_; }
   // Everything that has not ended; `done` when each was answered or failed for good.
   void RevokeAll(std::function<void()> done);
 
@@ -80,9 +81,10 @@ class LeasedSecret {
   void MintForReaders();
   void Mint(Why why);
   void Send(const Session::Key& key, Reply<Grant> reply);
+  bool IsCalledOff() const;
   bool WouldEndTooSoon(const Session::Key& key) const;
-  void OnMinted(const std::string& question, Answer<Grant> answer);
-  void OnGranted(const std::string& question, Grant grant);
+  void OnMinted(Answer<Grant> answer);
+  void OnGranted(Grant grant);
   void Adopt(Lease lease, std::vector<protocol::Field> fields);
   void LeaveToItsEnd(Lease lease);
   std::optional<Failure> UnfitForUse(const Lease& lease) const;
@@ -112,6 +114,7 @@ class LeasedSecret {
   Origin origin_;
   SecretRecord record_;
   bool abandoned_ = false;
+  uint64_t abandonments_ = 0;
   std::string problem_;
 
   std::vector<Backend::ReadReply> waiting_;
@@ -121,13 +124,16 @@ class LeasedSecret {
 
   bool minting_ = false;
   Why minting_why_ = Why::kAsked;
+  Origin mint_origin_;             // what it was begun for, whatever is configured meanwhile
+  uint64_t mint_abandonments_ = 0;  // as they were then: with more of them, nobody wants it
   bool mint_called_off_ = false;
   uint64_t mint_sequence_ = 0;  // of what is under way; 0: not sent yet
   BootTime mint_sent_at_{};
   Session::Key mint_key_;
   Backoff mint_backoff_;
   std::optional<Failure> mint_failure_;  // of the last one, until it may be tried again
-  bool no_overlap_ = false;              // a replacement does not outlive what it replaces: it comes at the end
+  bool no_overlap_ = false;   // a replacement does not outlive what it replaces: it comes at the end
+  Duration no_overlap_life_{};  // of what was not outlived: with a longer one it is tried again
   Loop::TimerId mint_timer_ = Loop::kNoTimer;
 
   bool renewing_ = false;

@@ -13,6 +13,12 @@ using std::chrono::seconds;
 
 // A reader's own deadline is five seconds unless it says otherwise (S25).
 constexpr Duration kMostWaitForMint = seconds(5);
+// A server that binds a lease to its token counts in whole seconds, so that its end lies a little before the token's.
+constexpr Duration kWholeSeconds = seconds(2);
+
+Duration LifeOf(const Lease& lease) {
+  return lease.OwnEnd() - lease.granted_at;
+}
 
 }  // namespace
 
@@ -49,16 +55,24 @@ void LeasedSecret::MintForReaders() {
 }
 
 void LeasedSecret::Mint(Why why) {
+  if (context_.leaving) return;
   if (context_.stopping || abandoned_)
     return FailAll(Error(ErrorKind::kUnreachable, "nothing is minted any more: the backend is being stopped"));
   minting_ = true;
   minting_why_ = why;
   mint_sequence_ = 0;
-  origin_.session->Ask<Grant>(
+  mint_origin_ = origin_;
+  mint_abandonments_ = abandonments_;
+  mint_origin_.session->Ask<Grant>(
       {.lease = true, .left = min_ttl()},
       lifetime_.Guard([this](const Session::Key& key, Reply<Grant> reply) { Send(key, std::move(reply)); }),
-      lifetime_.Guard(
-          [this, question = record_.question](Answer<Grant> answer) { OnMinted(question, std::move(answer)); }));
+      lifetime_.Guard([this](Answer<Grant> answer) { OnMinted(std::move(answer)); }));
+}
+
+// While there was no token nobody wanted it any more; or it ended, and now only a reader may cause a mint.
+bool LeasedSecret::IsCalledOff() const {
+  return context_.stopping || context_.leaving || mint_abandonments_ != abandonments_ ||
+         (minting_why_ == Why::kScheduled && (!record_.current || !record_.in_use));
 }
 
 // A mint that a crash leaves without an answer is known by its intent: what it made, nobody has the id of.
@@ -67,11 +81,11 @@ void LeasedSecret::Send(const Session::Key& key, Reply<Grant> reply) {
     return reply(Failure{Error(ErrorKind::kDenied, "the login's tokens cannot hold leases: give it another token type"),
                          Cause::kRefused});
   }
-  if (minting_why_ == Why::kScheduled && !record_.current) {
-    mint_called_off_ = true;  // it ended while there was no token: now only a reader may cause a mint
-    return reply(Failure{Error(ErrorKind::kUnreachable, "it ended while it was being replaced"), Cause::kOutage});
+  if (IsCalledOff()) {
+    mint_called_off_ = true;
+    return reply(Failure{Error(ErrorKind::kUnreachable, "it was called off before it was sent"), Cause::kOutage});
   }
-  if (WouldEndTooSoon(key)) return reply(EndsTooSoon(origin_.session->EndOf(key.generation)));
+  if (WouldEndTooSoon(key)) return reply(EndsTooSoon(mint_origin_.session->EndOf(key.generation)));
   mint_sequence_ = ++context_.counters.sequence;
   mint_sent_at_ = context_.Now();
   mint_key_ = key;
@@ -84,8 +98,9 @@ void LeasedSecret::Send(const Session::Key& key, Reply<Grant> reply) {
   auto settle = lifetime_.Guard([this, sequence = mint_sequence_] {
     if (mint_sequence_ == sequence) context_.Forget("mint/" + name_);
   });
-  context_.source.Get(*origin_.tree, origin_.below, *key.value,
-                      [reply = std::move(reply), settle, tree = origin_.tree, value = key.value](auto answer) mutable {
+  context_.source.Get(*mint_origin_.tree, mint_origin_.below, *key.value,
+                      [reply = std::move(reply), settle, tree = mint_origin_.tree,
+                       value = key.value](auto answer) mutable {
                         auto* failure = std::get_if<Failure>(&answer);
                         if (failure != nullptr && failure->cause == Cause::kForbidden && !failure->in_doubt) settle();
                         reply(std::move(answer));
@@ -95,13 +110,16 @@ void LeasedSecret::Send(const Session::Key& key, Reply<Grant> reply) {
 // S16, S19: a lease of this token would be no better than the one that is held, or of no use.
 bool LeasedSecret::WouldEndTooSoon(const Session::Key& key) const {
   if (record_.current && record_.current->lease.id.empty()) return false;  // no lease, so no matter
-  BootTime end = origin_.session->EndOf(key.generation);
+  const Session& session = *mint_origin_.session;
+  BootTime end = session.EndOf(key.generation);
   if (end != kNever && end - context_.Now() < min_ttl()) return true;
-  return minting_why_ == Why::kScheduled && record_.current &&
-         origin_.session->LastEndOf(key.generation) <= LastEndOf(record_.current->lease);
+  if (minting_why_ != Why::kScheduled || !record_.current) return false;
+  const Lease& held = record_.current->lease;
+  const Duration margin = std::min<Duration>(kWholeSeconds, LifeOf(held) / 20);
+  return session.LastEndOf(key.generation) <= Later(LastEndOf(held), margin);
 }
 
-void LeasedSecret::OnMinted(const std::string& question, Answer<Grant> answer) {
+void LeasedSecret::OnMinted(Answer<Grant> answer) {
   minting_ = false;
   auto* failure = std::get_if<Failure>(&answer);
   bool sent = mint_sequence_ != 0;
@@ -112,7 +130,7 @@ void LeasedSecret::OnMinted(const std::string& question, Answer<Grant> answer) {
   }
   if (sent) record_.settled = mint_sequence_;
   if (failure == nullptr) {
-    OnGranted(question, std::move(std::get<Grant>(answer)));
+    OnGranted(std::move(std::get<Grant>(answer)));
   } else if (std::exchange(mint_called_off_, false)) {
     Save();
     ServeOrMint();
@@ -127,11 +145,11 @@ void LeasedSecret::OnMinted(const std::string& question, Answer<Grant> answer) {
   Plan();
 }
 
-void LeasedSecret::OnGranted(const std::string& question, Grant grant) {
+void LeasedSecret::OnGranted(Grant grant) {
   Lease lease;
   lease.sequence = mint_sequence_;
   lease.id = std::move(grant.lease_id);
-  lease.identity = origin_.tree->identity;
+  lease.identity = mint_origin_.tree->identity;
   lease.generation = mint_key_.generation;
   lease.minted_at = lease.granted_at = grant.asked_at;
   lease.life = lease.longest_life = grant.life;
@@ -144,7 +162,7 @@ void LeasedSecret::OnGranted(const std::string& question, Grant grant) {
     RevokeDue();
     return FailAll(Error(ErrorKind::kRevoked, "it was given back before it came"));
   }
-  if (question != record_.question || abandoned_) {
+  if (mint_abandonments_ != abandonments_) {
     LeaveToItsEnd(std::move(lease));
     Save();
     return ServeOrMint();
@@ -159,12 +177,14 @@ void LeasedSecret::Adopt(Lease lease, std::vector<protocol::Field> fields) {
   }
   if (record_.current && !record_.current->computed() && LastEndOf(lease) <= LastEndOf(record_.current->lease)) {
     no_overlap_ = lease.id.empty();
+    no_overlap_life_ = LifeOf(record_.current->lease);
     LeaveToItsEnd(std::move(lease));
     record_.mint_not_before = context_.Now() + mint_backoff_.Next(context_.loop.random());
     Save();
     return ServeOrMint();
   }
   Supersede();
+  if (LifeOf(lease) / 21 * 20 > no_overlap_life_) no_overlap_ = false;
   record_.current = MintedVersion{std::move(lease), std::move(fields)};
   record_.keys.clear();
   for (const protocol::Field& field : record_.current->fields) record_.keys.push_back(field.key);

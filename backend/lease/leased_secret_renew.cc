@@ -29,7 +29,9 @@ BootTime LeasedSecret::RenewalDueAt() const {
 
 // S14, S16: while it is in use.
 BootTime LeasedSecret::ReplacementDueAt() const {
-  if (!record_.in_use || !record_.current || minting_ || abandoned_ || context_.stopping) return kNever;
+  if (!record_.in_use || !record_.current || minting_ || abandoned_ || context_.stopping || context_.leaving) {
+    return kNever;
+  }
   const Lease& lease = record_.current->lease;
   BootTime due = CanRenew() || no_overlap_ ? kNever : replace_at_;
   const Session* session = context_.session_of(lease.identity);
@@ -70,7 +72,7 @@ void LeasedSecret::OnTimer() {
   ExpireEnded();
   BootTime now = context_.Now();
   bool at_its_end = held && !record_.current && no_overlap_ && record_.in_use && !minting_ && !context_.stopping &&
-                    now >= record_.mint_not_before;
+                    !context_.leaving && now >= record_.mint_not_before;
   if (at_its_end) {
     Mint(Why::kAtItsEnd);
   } else if (now >= ReplacementDueAt()) {

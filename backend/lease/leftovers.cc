@@ -1,5 +1,6 @@
 #include "backend/lease/leftovers.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "fs/base/strings.h"
@@ -14,21 +15,26 @@ void Leftovers::Begin() {
   if (context_.list != nullptr) Next();
 }
 
+// The one after the last one tried, so that one that cannot be revoked stands in nobody's way.
 void Leftovers::Next() {
   if (context_.stopping) return;
-  for (const ListedLease& lease : context_.list->Left()) {
-    if (lease.ends <= context_.loop.WallNow()) {
-      context_.list->Drop(lease.id);
-      continue;
-    }
-    return session_of_(lease.identity)
-        .Ask<Done>({}, lifetime_.Guard([this, lease](const Session::Key& key, Reply<Done> reply) {
-          context_.source.Revoke(
-              lease.identity, lease.id, *key.value,
-              [reply = std::move(reply), value = key.value](Answer<Done> answer) { reply(std::move(answer)); });
-        }),
-                   lifetime_.Guard([this, id = lease.id](const Answer<Done>& answer) { OnRevoked(id, answer); }));
-  }
+  std::vector<ListedLease> left = context_.list->Left();
+  std::erase_if(left, [this](const ListedLease& lease) {
+    const bool ended = lease.ends <= context_.loop.WallNow();
+    if (ended) context_.list->Drop(lease.id);
+    return ended;
+  });
+  if (left.empty()) return;
+  const auto after = std::ranges::find_if(left, [this](const ListedLease& lease) { return lease.id > last_; });
+  const ListedLease lease = after == left.end() ? left.front() : *after;
+  last_ = lease.id;
+  session_of_(lease.identity)
+      .Ask<Done>({}, lifetime_.Guard([this, lease](const Session::Key& key, Reply<Done> reply) {
+        context_.source.Revoke(
+            lease.identity, lease.id, *key.value,
+            [reply = std::move(reply), value = key.value](Answer<Done> answer) { reply(std::move(answer)); });
+      }),
+                 lifetime_.Guard([this, id = lease.id](const Answer<Done>& answer) { OnRevoked(id, answer); }));
 }
 
 void Leftovers::OnRevoked(const std::string& id, const Answer<Done>& answer) {

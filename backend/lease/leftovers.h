@@ -1,5 +1,5 @@
-// Leftovers: leases that an earlier boot left on the list. One after the other they are revoked, and what has ended is
-// dropped. Nobody waits for it; what the server does not let us revoke is told once and runs out.
+// Leftovers: leases that an earlier boot left on the list. One after the other, by id, they are revoked, and what has
+// ended is dropped. Nobody waits for it; what the server does not let us revoke is told once and runs out.
 #pragma once
 
 #include <functional>
@@ -26,6 +26,7 @@ class Leftovers {
   Context& context_;
   const std::function<Session&(const std::string& identity)> session_of_;
   const std::function<void(std::string problem)> report_;
+  std::string last_;  // lease id that was tried last
   Backoff backoff_;
   bool told_ = false;
   Lifetime lifetime_;

@@ -62,7 +62,8 @@ Error LeaseMachine::Impl::Failed(const std::string& name, const Failure& failure
     place.not_before =
         context.Now() +
         std::max(Backoff::kFloor, std::min(failure.retry_after.value_or(Duration::zero()), Backoff::kMostAskedFor));
-    place.failure = Error(failure.error).RetryAt(failure.error.retry_at().value_or(place.not_before));
+    const BootTime asked_for = failure.error.retry_at().value_or(BootTime{});
+    place.failure = Error(failure.error).RetryAt(std::max(asked_for, place.not_before));
   }
   return failure.error;
 }
@@ -234,6 +235,10 @@ void LeaseMachine::SetOptions(MachineOptions options) {
 
 void LeaseMachine::Stop(bool revoke, Duration timeout, std::function<void()> done) {
   impl_->Stop(revoke, timeout, std::move(done));
+}
+
+void LeaseMachine::Leave(Duration timeout, std::function<void()> done) {
+  impl_->Leave(timeout, std::move(done));
 }
 
 protocol::Report LeaseMachine::Report() const {

@@ -50,8 +50,12 @@ class LeaseMachine : public Backend {
   // holds of them is told as changed.
   void SetOptions(MachineOptions options);
   // Revokes every lease, or what on_stop says, and calls `done` when that is done or `timeout` has passed. Nothing is
-  // minted from now on.
+  // minted from now on. When nothing is to be revoked: Leave, and nobody logs in any more.
   void Stop(bool revoke, Duration timeout, std::function<void()> done);
+  // Before a successor takes over: who needs a mint gets no answer from now on, and asks it. Calls `done`, not within
+  // this call, when no login and no mint is under way, or when `timeout` has passed: an answer that nobody hears is a
+  // lease that nobody knows.
+  void Leave(Duration timeout, std::function<void()> done);
   protocol::Report Report() const;
 
   // Backend.

@@ -62,12 +62,16 @@ struct LeaseMachine::Impl {
 
   // machine_stop.cc
   void Stop(bool revoke, Duration timeout, std::function<void()> done);
+  bool IsBusy() const;
+  void Leave(Duration timeout, std::function<void()> done);
+  void WhenIdle(BootTime limit, std::function<void()> done);
   void RevokeTokens();
   void FinishStop();
   protocol::Report Report() const;
 
   Context context;
   std::vector<std::shared_ptr<const Tree>> trees;
+  std::map<std::string, std::string> identities;  // as MachineOptions has them
   OnStop on_stop = OnStop::kKeep;
   bool loaded = false;
   std::map<std::string, std::unique_ptr<Session>> sessions;
@@ -78,9 +82,10 @@ struct LeaseMachine::Impl {
   std::vector<std::string> problems;
   Loop::TimerId sweep_timer = Loop::kNoTimer;
 
-  size_t left_to_revoke = 0;
+  size_t leases_to_revoke = 0, tokens_to_revoke = 0;
   std::function<void()> stopped;
   Loop::TimerId stop_timer = Loop::kNoTimer;
+  Loop::TimerId tokens_timer = Loop::kNoTimer;
   Lifetime lifetime;
 };
 

@@ -22,6 +22,7 @@ Session& LeaseMachine::Impl::SessionOf(const std::string& identity) {
   if (!session) {
     session = std::make_unique<Session>(context, identity, [this] { TokensChanged(); });
     session->Load();
+    session->SetRetired(!identities.contains(identity));
   }
   return *session;
 }
@@ -35,10 +36,11 @@ void LeaseMachine::Impl::SetOptions(MachineOptions options) {
   trees.clear();
   for (Tree& tree : options.trees) trees.push_back(std::make_shared<const Tree>(std::move(tree)));
   known.clear();
-  options.identities.try_emplace("");
-  for (const auto& [identity, login] : options.identities) SessionOf(identity).SetLogin(login);
+  identities = std::move(options.identities);
+  identities.try_emplace("");
+  for (const auto& [identity, login] : identities) SessionOf(identity).SetLogin(login);
   for (auto& [identity, session] : sessions) {
-    bool gone = !options.identities.contains(identity);
+    bool gone = !identities.contains(identity);
     Duration reserve{};
     for (const auto& tree : trees)
       if (tree->identity == identity) reserve = std::max(reserve, tree->min_ttl);
@@ -85,6 +87,9 @@ void LeaseMachine::Impl::LoadSecret(const std::string& name) {
         StrCat("what was recorded of '", Printable(name), "' cannot be used: ", record.error().message()));
     return context.Forget(std::string(kSecret) + name);
   }
+  uint64_t& last = context.counters.sequence;  // its own record may be lost
+  last = std::max({last, record->settled, record->current ? record->current->lease.sequence : 0});
+  for (const Lease& lease : record->past) last = std::max(last, lease.sequence);
   std::optional<Where> where = Resolve(name);
   auto& secret = minted[name];
   if (where) {

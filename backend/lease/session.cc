@@ -28,6 +28,7 @@ void Session::Load() {
   last_generation_ = record->last_generation;
   login_not_before_ = record->login_not_before;
   std::erase_if(tokens_, [&](const HeldToken& token) { return token.End() <= context_.Now(); });
+  may_have_changed_ = true;
   SetDues();
 }
 

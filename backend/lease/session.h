@@ -62,14 +62,15 @@ class Session {
   void CredentialChanged();
   void TryAtOnce();               // the operator did something: a refusal of before does not count
   void SetRetired(bool retired);  // the identity is not in the settings any more: its tokens run out
+  bool IsForgotten() const { return retired_ && tokens_.empty(); }
+  bool IsLoggingIn() const { return logging_in_; }
   // Every token, once; waits for the answers.
   void RevokeAll(std::function<void(std::vector<std::string> problems)> done);
   protocol::ReportIdentity Report() const;
 
  private:
   struct Tries {
-    bool again = false;  // asked with another token
-    bool grace = false;  // asked again after a moment
+    bool again = false, grace = false;  // asked with another token; asked again after a moment
   };
   enum class Verdict { kAskAgain, kAskWithAnother, kDenied, kFailed };
   using Judged = std::function<void(Verdict verdict, const Failure& why)>;
@@ -99,10 +100,11 @@ class Session {
   void Renew(Then then);
   void OnRenewed(const HeldToken& asked, Answer<Renewal> answer);
   void RenewalFailed(uint64_t generation, const Failure& failure);
+  bool IsBoundToAnother() const;  // the current token, or it may be
   void ApplyRenewal(HeldToken& token, const Renewal& renewal);
   void Cap(uint64_t generation);
   bool CanRenew(const HeldToken& token) const;
-  bool IsOutdated() const { return current() != nullptr && token_login_ != login_; }
+  bool IsOutdated() const { return !retired_ && current() != nullptr && token_login_ != login_; }
   bool MustBeReplaced(const HeldToken& token) const;
   bool IsShort(const HeldToken& token, const Need& need) const;
   void SetDues();
@@ -134,21 +136,19 @@ class Session {
   Duration reserve_{};
 
   std::vector<HeldToken> tokens_;  // at most one is not retired
-  uint64_t last_generation_ = 0;
-  uint64_t dead_generation_ = 0, last_dropped_ = 0;
+  uint64_t last_generation_ = 0, dead_generation_ = 0, last_dropped_ = 0;
 
-  bool logging_in_ = false;
+  bool logging_in_ = false, renewing_ = false;
   std::vector<Then> after_login_;
-  Backoff login_outages_;
+  Backoff login_outages_, renewal_outages_;
   Backoff login_refusals_ = Backoff::ForRefusedLogins();
   BootTime login_not_before_{};
   std::optional<Failure> login_failure_;  // of the last one
-  bool credential_changed_ = false;       // since the last login
+  bool credential_changed_ = false, may_have_changed_ = false;  // since the last login; while nobody looked
 
-  bool renewing_ = false;
   std::vector<Then> after_renewal_;
-  Backoff renewal_outages_;
   BootTime renew_not_before_{};
+  bool refused_while_well_ = false;  // the last one failed, and the server was found well
   BootTime renew_at_ = kNever, login_at_ = kNever;  // of the current token; the latter if it cannot be renewed
 
   std::map<uint64_t, CheckUnderWay> checks_;

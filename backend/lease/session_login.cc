@@ -6,6 +6,13 @@
 #include "fs/base/strings.h"
 
 namespace leasefs::lease {
+namespace {
+
+BootTime DueOf(const HeldToken& token, Duration reserve) {
+  return ReplacementDue(token.granted_at, token.End() - token.granted_at, reserve);
+}
+
+}  // namespace
 
 // S18: only when there is no token, or one that ends and cannot be renewed.
 bool Session::MayLogIn() const {
@@ -31,7 +38,7 @@ bool Session::IsShort(const HeldToken& token, const Need& need) const {
 void Session::Login(Then then) {
   if (then) after_login_.push_back(std::move(then));
   if (std::exchange(logging_in_, true)) return;
-  credential_changed_ = false;
+  credential_changed_ = may_have_changed_ = refused_while_well_ = false;
   context_.source.Login(identity_, lifetime_.Guard([this](Answer<Token> answer) { OnLoggedIn(std::move(answer)); }));
 }
 
@@ -79,8 +86,7 @@ std::optional<Failure> Session::Adopt(Token token) {
   } else {
     if (old != nullptr) {
       old->retired = true;
-      if (old->life > Duration::zero())
-        old->replace_from = std::max(now, ReplacementDue(old->granted_at, old->End() - old->granted_at, reserve_));
+      if (old->life > Duration::zero()) old->replace_from = std::max(now, DueOf(*old, reserve_));
     }
     fresh.generation = ++last_generation_;
     fresh.value = std::make_shared<const SecretBuffer>(std::move(token.value));
@@ -145,14 +151,22 @@ void Session::OnRenewed(const HeldToken& asked, Answer<Renewal> answer) {
   for (const Then& then : std::exchange(after_renewal_, {})) then();
 }
 
+bool Session::IsBoundToAnother() const {
+  return (credential_changed_ || may_have_changed_) && context_.source.BindsTokens(identity_);
+}
+
 void Session::RenewalFailed(uint64_t generation, const Failure& failure) {
-  bool transport = failure.cause == Cause::kOutage && failure.error.kind() == ErrorKind::kUnreachable;
-  if (failure.cause == Cause::kOutage && (transport || !credential_changed_)) {
+  if (failure.cause == Cause::kOutage) {
     problem_ = StrCat("renewing the token: ", failure.error.message());
     renew_not_before_ = renewal_outages_.After(failure, context_.Now(), context_.loop.random());
-    return;
+    const bool once_before = std::exchange(refused_while_well_, false);
+    if (!IsBoundToAnother() || failure.error.kind() == ErrorKind::kUnreachable) return;
+    return Check(generation, false, [this, generation, once_before](Finding finding, const Failure&) {
+      refused_while_well_ = finding == Finding::kAlive;
+      if (refused_while_well_ && once_before) Cap(generation);  // only this fails: a login helps
+    });
   }
-  if (failure.cause == Cause::kOutage || failure.cause == Cause::kRefused) return Cap(generation);
+  if (failure.cause == Cause::kRefused) return Cap(generation);
   Cap(generation);  // it is dead or cannot be renewed; in either case not this way again
   Check(generation, false, [](Finding, const Failure&) {});
 }
@@ -160,7 +174,7 @@ void Session::RenewalFailed(uint64_t generation, const Failure& failure) {
 void Session::ApplyRenewal(HeldToken& token, const Renewal& renewal) {
   problem_.clear();
   renewal_outages_.Reset();
-  credential_changed_ = false;
+  credential_changed_ = may_have_changed_ = refused_while_well_ = false;
   if (renewal.life <= Duration::zero()) return Cap(token.generation);
   token.capped = IsCapped(renewal.life, token.longest_life);
   token.longest_life = std::max(token.longest_life, renewal.life);
@@ -168,6 +182,7 @@ void Session::ApplyRenewal(HeldToken& token, const Renewal& renewal) {
   token.life = renewal.life;
   token.renewable = renewal.renewable;
   token.shortened = kNever;
+  if (token.retired) token.replace_from = std::max(context_.Now(), DueOf(token, reserve_));
   SetDues();
   Record();
   changed_();
@@ -179,7 +194,7 @@ void Session::Cap(uint64_t generation) {
   if (token == nullptr) return;
   token->capped = true;
   SetDues();
-  if (credential_changed_) login_at_ = context_.Now();
+  if (credential_changed_ && IsBoundToAnother()) login_at_ = context_.Now();
   Record();
   Plan();
 }

@@ -36,6 +36,10 @@ struct Failure {
   std::optional<Duration> retry_after = std::nullopt;  // the server asked for it
 };
 
+// What a server may give; a source refuses what is longer.
+inline constexpr size_t kMaxLeaseIdBytes = 8192;
+inline constexpr size_t kMaxTokenBytes = 65536;  // JWTs of several KiB exist
+
 template <class T>
 using Answer = std::variant<T, Failure>;
 template <class T>
@@ -111,6 +115,9 @@ class Source {
   // What is known to make the next login of an identity differ from the last (a token file, a secret-id that was
   // replaced): calls `changed` with its name. Set once.
   virtual void OnCredentialChanged(std::function<void(const std::string& identity)> changed) = 0;
+  // True: a token can be renewed only with the credential that it was got with. A server that is asked with another
+  // one may answer as if it were ill (kOutage).
+  virtual bool BindsTokens(const std::string& identity) const = 0;
 
   // `tree` is one of the settings and outlives the call; `below` is the rest of the path, "" for the tree's own place.
   virtual void Find(const Tree& tree, const std::string& below, const SecretBuffer& token, Reply<Place> done) = 0;

@@ -89,8 +89,8 @@ std::optional<WallTime> EndOfCertificate(std::string_view pem) {
                                                                 &X509_free);
   std::tm time{};
   if (certificate == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &time) != 1) return std::nullopt;
-  // RFC 5280, section 4.1.2.5: 99991231235959Z is "no end"; the host's clock counts to 2262.
-  const std::chrono::year year(std::min(time.tm_year + 1900, 2261));
+  // RFC 5280, section 4.1.2.5: 99991231235959Z is "no end"; the host's clock counts from 1678 to 2262.
+  const std::chrono::year year(std::clamp(time.tm_year + 1900, 1970, 2261));
   const std::chrono::year_month_day day(year, std::chrono::month(static_cast<unsigned>(time.tm_mon) + 1),
                                         std::chrono::day(static_cast<unsigned>(time.tm_mday)));
   if (!day.ok()) return std::nullopt;

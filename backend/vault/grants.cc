@@ -132,6 +132,7 @@ lease::Answer<Grant> GrantOf(const Subject& subject, AnswerKind kind, const std:
     return Refused(subject, ErrorKind::kRemote, "the server wraps the answer: turn off wrapping for this path");
   }
   grant.lease_id = answer.root.Text("lease_id");
+  if (grant.lease_id.size() > lease::kMaxLeaseIdBytes) return WrongAnswer(subject, "the lease's id is too long");
   if (!grant.lease_id.empty()) {  // without one, lease_duration is a hint when to look again, and mostly of no use
     grant.life = std::chrono::seconds(answer.root.Seconds("lease_duration").value_or(0));
     grant.renewable = answer.root.Bool("renewable");

@@ -62,6 +62,10 @@ bool IsNotFound(const Failure& failure) {
   return failure.cause == lease::Cause::kRefused && failure.error.kind() == ErrorKind::kNotFound;
 }
 
+Failure NoSecret(const Subject& subject) {
+  return Refused(subject, ErrorKind::kNotFound, "the whole mount is a folder and no secret");
+}
+
 }  // namespace
 
 // What is known so far of a place that is being listed: both answers are needed.
@@ -131,7 +135,7 @@ void KvReader::Fetch(const KvPlace& place, const SecretBuffer& token, lease::Rep
   Question question = Ask(place, token, Asked::kRead, "data");
   if (place.location.rest.empty()) {
     return client_.Later([done = std::move(done), subject = question.subject] {
-      done(Refused(subject, ErrorKind::kNotFound, "the whole mount is a folder and no secret"));
+      done(NoSecret(subject));
     });
   }
   const Subject subject = question.subject;
@@ -155,8 +159,8 @@ void KvReader::List(const KvPlace& place, protocol::Purpose purpose, const Secre
     AskForFolders(place, token, listing);
   }
   if (place.location.rest.empty()) {
-    listing->keys = std::vector<Entry>();  // nothing but folders is there; `folders` decides
-    return;
+    listing->keys = NoSecret(Ask(place, token, Asked::kRead, "data").subject);  // what comes of `folders` decides
+    return listing->Conclude();
   }
   if (place.location.versioned && purpose == protocol::Purpose::kNames) {
     AskForKeys(place, token, listing);

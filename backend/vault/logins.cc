@@ -86,8 +86,8 @@ Answer<lease::Token> TokenOf(const Subject& subject, const VaultReply& reply) {
   }
   lease::Token token;
   token.value = SecretBuffer::CopyOf(auth.Text("client_token"));
-  if (!IsOneWord(token.value)) {
-    return WrongAnswer(subject, "the answer holds no token");
+  if (!IsOneWord(token.value) || token.value.size() > lease::kMaxTokenBytes) {
+    return WrongAnswer(subject, "the answer holds no token, or none that can be used");
   }
   token.granted_at = reply.asked_at;
   token.life = std::chrono::seconds(auth.Seconds("lease_duration").value_or(0));

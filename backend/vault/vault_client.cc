@@ -59,7 +59,9 @@ void VaultClient::Ask(Question question, Done done) {
   request.path = "/v1/" + question.path;
   request.body = std::move(question.body);
   request.repeatable = repeatable;
+  request.lane = std::move(question.lane);
   request.deadline = loop_.Now() + (repeatable ? timeouts_.read : timeouts_.change);
+  request.patience = timeouts_.read;  // a reader may be waiting for a login or a mint
   // Agents and proxies may insist on it, as a guard against requests that a browser was tricked into.
   AddHeader(request, "X-Vault-Request", SecretBuffer::CopyOf("true"));
   if (!question.name_space.empty()) AddHeader(request, "X-Vault-Namespace", SecretBuffer::CopyOf(question.name_space));

@@ -24,6 +24,7 @@ struct Question {
   SecretBuffer body;
   Shape shape = Shape::kPlain;
   bool may_be_raw = false;  // the answer may be no JSON but text: a certificate, a public key
+  std::string lane = {};    // when what stands behind it may hang: http::Request::lane
 };
 
 struct VaultReply {

@@ -71,6 +71,13 @@ Failure Outage(const Subject& subject, const http::Response& response, std::stri
   return failure;
 }
 
+Failure WrapRefused(const Subject& subject) {
+  return Make(subject, Cause::kRefused, ErrorKind::kLoginRefused,
+              "the wrapping token is not valid: it was used, has expired or was never there. Each start of leasefsd "
+              "needs a new one. If it was not used by leasefs before, somebody else has unwrapped it: look into the "
+              "server's audit log and revoke the secret-id");
+}
+
 Failure LoginRefused(const Subject& subject, int status) {
   std::string_view what;
   switch (status) {
@@ -110,10 +117,7 @@ Failure BadRequest(const Subject& subject, const http::Response& response, std::
     case Asked::kLogin:
       return LoginRefused(subject, 400);
     case Asked::kWrapping:
-      return Make(
-          subject, Cause::kRefused, ErrorKind::kLoginRefused,
-          "the wrapping token is not valid: it was used, has expired or was never there. Somebody else may have "
-          "unwrapped it: look into the server's audit log, revoke the secret-id, and wrap a new one");
+      return WrapRefused(subject);
     case Asked::kTokenLookup:
     case Asked::kTokenRenewal:
       return Make(subject, Cause::kGone, ErrorKind::kExpired, "the token cannot be renewed any more");
@@ -150,10 +154,7 @@ Failure Forbidden(const Subject& subject, std::string_view words) {
     case Asked::kLogin:
       return LoginRefused(subject, 403);
     case Asked::kWrapping:
-      return Make(
-          subject, Cause::kRefused, ErrorKind::kLoginRefused,
-          "the wrapping token is not valid: it was used, has expired or was never there. Somebody else may have "
-          "unwrapped it: look into the server's audit log, revoke the secret-id, and wrap a new one");
+      return WrapRefused(subject);
     case Asked::kTokenRenewal:
       return Make(subject, Cause::kGone, ErrorKind::kExpired,
                   "the token is dead, or its policy does not let it renew itself (auth/token/renew-self)");

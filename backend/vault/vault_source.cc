@@ -64,6 +64,11 @@ std::string LastComponent(const std::string& path) {
   return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
 }
 
+// A lease's id begins with the path that it was minted at.
+std::string_view PathOfLease(std::string_view id) {
+  return id.substr(0, id.rfind('/'));
+}
+
 SecretBuffer LeaseBody(const std::string& lease_id, std::string_view rest) {
   SecretBuffer body = SecretBuffer::CopyOf("{\"lease_id\":");
   http::AppendJsonString(body, lease_id);
@@ -117,7 +122,7 @@ struct VaultSource::Impl {
   Places places;
   KvReader kv;
   Rotations rotations;
-  std::function<void(const std::string&)> credential_changed;
+  std::function<void(const std::string& identity)> credential_changed;
 };
 
 VaultSource::VaultSource(Loop& loop, http::HttpClient& http, CredentialFiles& files, VaultSettings settings,
@@ -146,6 +151,11 @@ void VaultSource::RevokeToken(const std::string& identity, const SecretBuffer& t
 
 void VaultSource::OnCredentialChanged(std::function<void(const std::string& identity)> changed) {
   impl_->credential_changed = std::move(changed);
+}
+
+bool VaultSource::BindsTokens(const std::string& identity) const {
+  const auto found = impl_->settings.identities.find(identity);
+  return found != impl_->settings.identities.end() && found->second.method == LoginMethod::kCert;
 }
 
 // ---- places ----
@@ -217,6 +227,7 @@ void VaultSource::Impl::GetPlain(const lease::Tree& tree, const Spot& spot, cons
   question.name_space = logins.NameSpaceOf(tree.identity);
   question.token = SecretBuffer::CopyOf(token.Expose());
   question.may_be_raw = spot.facts.answer == AnswerKind::kRaw || !minted;
+  if (minted) question.lane = StrCat("mint ", question.name_space, " ", spot.path);
   client.Ask(std::move(question), [this, subject, spot, done = std::move(done)](Answer<VaultReply> answer) {
     if (auto* failure = FailureIn(answer)) return done(std::move(*failure));
     auto grant = GrantOf(subject, spot.facts.answer, LastComponent(spot.path), std::move(std::get<VaultReply>(answer)));
@@ -263,6 +274,7 @@ void VaultSource::Renew(const lease::Tree& tree, const std::string& lease_id, co
   Question question = impl_->LeaseQuestion(subject, "sys/leases/renew", tree.identity, token);
   const int64_t seconds = std::chrono::ceil<std::chrono::seconds>(std::max(wanted, Duration(0))).count();
   question.body = LeaseBody(lease_id, StrCat(",\"increment\":", seconds, "}"));
+  question.lane = StrCat("renew ", question.name_space, " ", PathOfLease(lease_id));
   impl_->client.Ask(std::move(question), [subject, done = std::move(done)](Answer<VaultReply> answer) {
     if (auto* failure = FailureIn(answer)) return done(std::move(*failure));
     const VaultReply& reply = std::get<VaultReply>(answer);

@@ -37,6 +37,7 @@ class VaultSource final : public lease::Source {
                   lease::Reply<lease::TokenState> done) override;
   void RevokeToken(const std::string& identity, const SecretBuffer& token, lease::Reply<Done> done) override;
   void OnCredentialChanged(std::function<void(const std::string& identity)> changed) override;
+  bool BindsTokens(const std::string& identity) const override;
 
   void Find(const lease::Tree& tree, const std::string& below, const SecretBuffer& token,
             lease::Reply<lease::Place> done) override;

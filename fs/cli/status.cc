@@ -22,7 +22,9 @@ std::string More(size_t count, std::string_view label) {
 std::string ShowLogins(const JsonView& told) {
   std::string text;
   for (const JsonView& identity : told["identities"].Items()) {
-    std::string words = identity["logged_in"].Bool() ? "logged in" : "NOT LOGGED IN";
+    std::string words = identity["logged_in"].Bool()             ? "logged in"
+                        : identity["problem"].Text().empty() ? "not logged in"  // nobody has asked for anything yet
+                                                             : "NOT LOGGED IN";
     if (!identity["name"].Text().empty()) words = StrCat(identity["name"].Text(), ": ", words);
     if (identity["token_ends"].present()) words += StrCat(", token until ", identity["token_ends"].Text());
     text += Line("", words);
@@ -36,6 +38,7 @@ std::string ShowLeases(const JsonView& told) {
       Line("", StrCat(Count(leases.size() + told["more_leases"].Number(), "lease"), "; ", told["mints"].Number(),
                       " minted, ", told["renewals"].Number(), " renewed, ", told["revocations"].Number(), " revoked, ",
                       told["orphans"].Number(), " orphaned"));
+  if (!told["note"].Text().empty()) text += Line("", told["note"].Text());
   for (size_t i = 0; i < leases.size() && i < kMaxRows; ++i) {
     std::string words = leases[i]["path"].Text();
     if (leases[i]["ends"].present()) words += StrCat("  until ", leases[i]["ends"].Text());

@@ -61,7 +61,8 @@ Json Told(const std::optional<protocol::Report>& report, const Moment& now) {
   return {{"identities", std::move(identities)}, {"leases", Leases(report->leases, now)},
           {"more_leases", report->more_leases},  {"mints", report->mints},
           {"renewals", report->renewals},        {"revocations", report->revocations},
-          {"orphans", report->orphans},          {"problems", report->problems}};
+          {"orphans", report->orphans},          {"problems", report->problems},
+          {"note", report->note}};
 }
 
 Json Owner(const Ownership& owner) {

@@ -45,7 +45,7 @@ void AddToldProblems(const LinkReport& link, std::vector<std::string>& problems)
   for (const std::string& problem : link.report->problems) add(problem);
   for (const protocol::ReportIdentity& identity : link.report->identities) {
     if (identity.problem.empty()) continue;
-    add(StrCat(identity.name.empty() ? "its login" : StrCat("login ", identity.name), ": ", identity.problem));
+    add(StrCat(identity.Title(), ": ", identity.problem));
   }
   size_t with_leases = 0;
   for (const protocol::ReportLease& lease : link.report->leases) {

@@ -39,7 +39,9 @@ constexpr Duration kReportPeriod = std::chrono::seconds(1);
 // An address that failed is taken to be down until so long after the next attempt was allowed: nobody has tried since.
 constexpr Duration kStillDown = std::chrono::minutes(1);
 constexpr Duration kStartLimit = std::chrono::seconds(2);  // readers wait so long for it; files take milliseconds
-constexpr Duration kRevokeLimit = std::chrono::seconds(25);  // less than the keeper waits
+constexpr Duration kRevokeLimit = std::chrono::seconds(25);  // less than the keeper waits,
+constexpr Duration kMintLimit = std::chrono::seconds(3);     // and so is this, for mints and logins that are under way
+constexpr Duration kConnectAgain = std::chrono::seconds(5);
 
 class VaultProcess {
  public:
@@ -54,6 +56,7 @@ class VaultProcess {
   void OnMessage(ChildMessage message);
   Status TakeConfig(int fd);
   void BeginStop(bool revoke);
+  void LogWhatIsLeft();
   void TellProblem(const std::string& problem);
   void TellReport();
   void TellHealth(const std::string& why);
@@ -74,10 +77,11 @@ class VaultProcess {
   std::unique_ptr<lease::LeaseList> list_;
   std::unique_ptr<lease::LeaseMachine> machine_;
   Loop::TimerId report_timer_ = Loop::kNoTimer;
+  std::string told_problem_;  // that stands in the way of the first connection
   std::string list_problem_;  // that there is no list of live leases
   bool down_ = false;  // as the log has it, and so on
   std::map<std::string, bool> login_fails_;
-  bool stopping_ = false;
+  bool leaving_ = false, stopping_ = false;
 };
 
 ServerOptions ServerOptionsOf(const VaultPart& part) {
@@ -128,7 +132,8 @@ void VaultProcess::TellReport() {
   report_timer_ = loop_->After(kReportPeriod, [this] { TellReport(); });
   if (machine_ == nullptr) return;
   protocol::Report report = machine_->Report();
-  if (!list_problem_.empty()) report.problems.push_back(list_problem_);
+  if (list_ == nullptr && part_.vault.state_key) report.problems.push_back(list_problem_);
+  if (!part_.vault.state_key) report.note = list_problem_;
   std::vector<std::string> failing;
   bool down = true;
   for (const http::AddressReport& address : http_->Addresses()) {
@@ -156,8 +161,7 @@ void VaultProcess::LogLogins(const protocol::Report& report) {
   for (const protocol::ReportIdentity& identity : report.identities) {
     const bool fails = !identity.problem.empty();
     if (fails == std::exchange(login_fails_[identity.name], fails)) continue;
-    const std::string login =
-        StrCat("backend ", part_.name, ", ", identity.name.empty() ? "its login" : StrCat("login ", identity.name));
+    const std::string login = StrCat("backend ", part_.name, ", ", identity.Title());
     if (fails) LogWarning(StrCat(login, ": ", identity.problem));
     if (!fails) LogInfo(StrCat(login, " is well again"));
   }
@@ -167,6 +171,7 @@ void VaultProcess::LogLogins(const protocol::Report& report) {
 void VaultProcess::TellProblem(const std::string& problem) {
   const std::string words = StrCat("backend ", part_.name, ": ", problem);
   if (http_ != nullptr) return LogWarning(StrCat(words, "; what was read before stays in use"));
+  if (words == std::exchange(told_problem_, words)) return;
   LogError(words);
   keeper_->Send(ChildMessageType::kStatus, 0, problem);
   backend_.SetProblem(words);
@@ -188,7 +193,11 @@ void VaultProcess::ReadStateKey() {
                              ": leases are not listed on disk, and those of before a power cut are not revoked");
     }
     Status connected = http_ == nullptr ? Connect() : Ok();
-    if (!connected.ok()) TellProblem(connected.error().message());
+    if (connected.ok()) return;
+    TellProblem(connected.error().message());
+    loop_->After(kConnectAgain, [this] {
+      if (http_ == nullptr) ReadStateKey();
+    });
   };
   const auto& key = part_.vault.state_key;
   if (!key) return connect(Error(ErrorKind::kNotFound, "no state_key is set"));
@@ -259,23 +268,46 @@ void VaultProcess::OnMessage(ChildMessage message) {
 Status VaultProcess::TakeConfig(int fd) {
   LEASEFS_ASSIGN_OR_RETURN(bytes, ReadSealedMemory(fd, kMaxConfigBytes));
   LEASEFS_ASSIGN_OR_RETURN(part, DecodeForVault(bytes.Expose()));
+  if (leaving_) return Ok();  // the successor reads the newest
   const bool same_server = part.vault == part_.vault;
   part_ = std::move(part);
   if (!same_server) {
     LogInfo(StrCat("backend ", part_.name, " starts again with its new configuration"));
-    keeper_->Send(ChildMessageType::kConfigResult);
-    _exit(kExitOk);
+    leaving_ = true;
+    if (machine_ == nullptr) {
+      loop_->Stop();
+    } else {
+      machine_->Leave(kMintLimit, [this] { loop_->Stop(); });
+    }
+    return Ok();
   }
   server_->SetOptions(ServerOptionsOf(part_));
   if (machine_ != nullptr) machine_->SetOptions(MachineOptionsOf(part_));
   return Ok();
 }
 
+// `leasefs stop --revoke` points here.
+void VaultProcess::LogWhatIsLeft() {
+  const protocol::Report left = machine_->Report();
+  const std::string backend = StrCat("backend ", part_.name, ": ");
+  for (const protocol::ReportLease& lease : left.leases) {
+    LogWarning(StrCat(backend, "a lease of ", Printable(lease.secret), " could not be revoked, and runs out",
+                      lease.problem.empty() ? "" : StrCat(": ", lease.problem)));
+  }
+  for (const std::string& problem : left.problems) LogWarning(StrCat(backend, problem));
+}
+
 void VaultProcess::BeginStop(bool revoke) {
   if (std::exchange(stopping_, true)) return;
   revoke = revoke || part_.vault.on_stop == VaultOptions::OnStop::kRevoke;
-  if (machine_ == nullptr) return loop_->Stop();
-  machine_->Stop(revoke, kRevokeLimit, [this] { loop_->Stop(); });
+  if (machine_ == nullptr) {
+    if (revoke) LogWarning(StrCat("backend ", part_.name, ": nothing is revoked, since it has no connection yet"));
+    return loop_->Stop();
+  }
+  machine_->Stop(revoke, revoke ? kRevokeLimit : kMintLimit, [this, revoke] {
+    if (revoke) LogWhatIsLeft();
+    loop_->Stop();
+  });
 }
 
 Status Run(const Arguments& arguments) {

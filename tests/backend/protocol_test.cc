@@ -90,6 +90,7 @@ std::vector<Sample> Samples() {
   report.leases = {{"db", BootTime(seconds(1)), BootTime(seconds(5)), true, false, "the role is gone"}};
   report.more_leases = 3;
   report.mints = 4, report.renewals = 5, report.revocations = 6, report.orphans = 7;
+  report.note = "no list";
   report.problems = {"the policy may not revoke"};
   samples.push_back(MakeSample("Report", report));
   samples.push_back(MakeSample("EmptyReport", Report{}));

@@ -208,7 +208,7 @@ TEST_F(DaemonVerbsTest, StatusAndStatShowLoginsAndLeases) {
   reply_.json = control::StatusJson(status, now_);
   std::string out = Run({"status"}).out;
   EXPECT_THAT(out, HasSubstr("app: logged in, token until "));
-  EXPECT_THAT(out, HasSubstr("ci: NOT LOGGED IN"));
+  EXPECT_THAT(out, HasSubstr("ci: not logged in"));
   EXPECT_THAT(out, HasSubstr("1 lease; 7 minted"));
   EXPECT_THAT(out, HasSubstr("  not renewable"));
   EXPECT_THAT(out, HasSubstr("backend vault: db: no such role"));

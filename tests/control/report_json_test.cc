@@ -91,7 +91,7 @@ TEST(ReportJsonTest, WhatABackendTellsOfItselfHasItsSchema) {
   EXPECT_EQ(Shape(nlohmann::ordered_json::parse(StatusJson(report, kNow))["backends"][0]["report"]),
             "{identities:[{name:s,logged_in:b,token_ends:s,renewable:b,logins:n,problem:s}],"
             "leases:[{path:s,minted:s,ends:s,renewable:b,current:b,problem:s}],"
-            "more_leases:n,mints:n,renewals:n,revocations:n,orphans:n,problems:[s]}");
+            "more_leases:n,mints:n,renewals:n,revocations:n,orphans:n,problems:[s],note:s}");
   EXPECT_EQ(status["backends"][0]["report"]["leases"][0]["ends"], "2026-11-24T07:52:00Z");
 }
 

@@ -196,6 +196,22 @@ TEST_F(LeaseListTest, WhenTheDaemonAloneWasStoppedProgramsKeepWhatTheyRead) {
   EXPECT_EQ(source_.figures.revocations, 0);
 }
 
+TEST_F(LeaseListTest, ALeftoverThatCannotBeRevokedStandsInNobodysWay) {
+  options_.trees.push_back(NewTree("db2", Engine::kDynamic));
+  PowerCut();
+  ASSERT_TRUE(Read("db").ok());
+  ASSERT_TRUE(Read("db2").ok());
+  loop_.RunFor(1s);
+  const std::string stuck = "lease-1";
+  source_.on_revoke = [&](const std::string& id) -> Answer<Done> {
+    return id == stuck ? Answer<Done>(Outage(ErrorKind::kRemote)) : Answer<Done>(Done());
+  };
+  PowerCut();
+  loop_.RunFor(1min);
+  ASSERT_EQ(list_->Left().size(), 1U);
+  EXPECT_EQ(list_->Left()[0].id, stuck);
+}
+
 TEST_F(LeaseListTest, RevocationOfLeftoversOutlastsAnOutageAndADenialIsToldOnce) {
   PowerCut();
   ASSERT_TRUE(Read("db").ok());

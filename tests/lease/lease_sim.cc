@@ -114,6 +114,7 @@ class LeaseSim {
     world_.token_max[""] =
         world_.Chance(50) ? Duration::zero() : world_.token_life[""] * static_cast<int64_t>(2 + world_.chance.Below(4));
     world_.token_life["batch"] = world_.token_max["batch"] = Seconds(minutes(10), minutes(40));
+    world_.binds_tokens = world_.Chance(30);
     options_.identities = {{"batch", ""}};
     TellOptions();
   }

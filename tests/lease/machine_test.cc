@@ -221,6 +221,7 @@ TEST_F(LeaseMachineTest, S16_ATokenThatEndsBeforeItIsKnownToBeRenewedCostsNoLogi
   EXPECT_EQ(Text(Read("kv")), "password-2");
   EXPECT_EQ(source_.figures.logins, 1);
   machine_->Stop(true, 1min, [] {});
+  loop_.RunFor(10ms);
   EXPECT_EQ(source_.figures.token_revocations, 1);  // and with it what it made
 }
 

@@ -35,6 +35,7 @@ class ScriptedSource : public Source {
   std::function<Answer<Grant>(const Tree& tree, const std::string& below, const std::string& token)> on_get;
   std::function<Answer<Renewal>(const std::string& lease_id, const std::string& token)> on_renew;
   std::function<Answer<Done>(const std::string& lease_id)> on_revoke;
+  bool binds_tokens = false;
   std::function<void(const std::string& identity)> credential_changed;  // what the machine set
 
   // What the defaults give; tests build on them.
@@ -49,6 +50,7 @@ class ScriptedSource : public Source {
   void CheckToken(const std::string& identity, const SecretBuffer& token, Reply<TokenState> done) override;
   void RevokeToken(const std::string& identity, const SecretBuffer& token, Reply<Done> done) override;
   void OnCredentialChanged(std::function<void(const std::string& identity)> changed) override;
+  bool BindsTokens(const std::string&) const override { return binds_tokens; }
   void Find(const Tree& tree, const std::string& below, const SecretBuffer& token, Reply<Place> done) override;
   void List(const Tree& tree, const std::string& below, protocol::Purpose purpose, const SecretBuffer& token,
             Reply<Names> done) override;

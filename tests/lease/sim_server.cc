@@ -62,6 +62,10 @@ bool SimServer::IsLate(const Told& told, Duration least) const {
   return world_.loop.Now() >= told.granted + wait - milliseconds(1);
 }
 
+bool SimServer::IsBoundToAnother(const SimToken& token) const {
+  return world_.binds_tokens && credential_changed_at > token.asked_at;
+}
+
 void SimServer::JudgeLogin(const std::string& identity) {
   if (login_under_way_[identity]) world_.Violate("two logins of one identity at once");
   login_under_way_[identity] = true;
@@ -73,7 +77,7 @@ void SimServer::JudgeLogin(const std::string& identity) {
   if (now - unverifiable_at_ < seconds(10)) return;
   if (token->told.end - now < reserve[identity]) return;
   bool renewable = token->told.renewable && !token->told.capped;
-  if (!renewable && (IsLate(token->told, reserve[identity]) || credential_changed_at > token->asked_at)) return;
+  if (!renewable && (IsLate(token->told, reserve[identity]) || IsBoundToAnother(*token))) return;
   world_.Violate(
       StrCat("a login without a cause: there is a token for ", (token->told.end - now).count() / 1'000'000'000, " s"));
 }
@@ -154,6 +158,7 @@ void SimServer::RenewToken(const std::string& /*identity*/, const SecretBuffer& 
   auto serve = [this, id, asked_at]() -> Answer<Renewal> {
     SimToken& token = world_.tokens.at(id);
     if (!world_.TokenAlive(id) || world_.renew_self_denied || !token.renewable) return Gone();
+    if (IsBoundToAnother(token)) return Outage(ErrorKind::kRemote);  // 500, as a server that is ill
     BootTime now = world_.loop.Now();
     Duration left = token.max_end == kNever ? world_.token_life[token.identity]
                                             : std::min(world_.token_life[token.identity], token.max_end - now);
@@ -163,11 +168,13 @@ void SimServer::RenewToken(const std::string& /*identity*/, const SecretBuffer& 
     return Renewal{asked_at, left};
   };
   auto told = [this, id](const Answer<Renewal>& answer) {
-    Told& told_of_it = world_.tokens.at(id).told;
+    SimToken& token = world_.tokens.at(id);
     if (auto* renewal = std::get_if<Renewal>(&answer)) {
-      told_of_it.Grant(renewal->asked_at, renewal->life, true);
-    } else if (std::get<Failure>(answer).cause != Cause::kOutage || credential_changed_at > told_of_it.granted) {
-      told_of_it.capped = true;
+      token.told.Grant(renewal->asked_at, renewal->life, true);
+    } else if (std::get<Failure>(answer).cause != Cause::kOutage) {
+      token.told.capped = true;
+    } else if (std::get<Failure>(answer).error.kind() != ErrorKind::kUnreachable) {
+      token.bound = IsBoundToAnother(token);
     }
   };
   Handle<Renewal>(StrCat("renew ", id), std::move(done), std::move(serve), std::move(told));
@@ -184,11 +191,13 @@ void SimServer::CheckToken(const std::string& /*identity*/, const SecretBuffer& 
   };
   auto told = [this, id](const Answer<TokenState>& answer) {
     Told& told_of_it = world_.tokens.at(id).told;
-    if (auto* state = std::get_if<TokenState>(&answer)) {
+    auto* state = std::get_if<TokenState>(&answer);
+    const auto cause = state == nullptr ? std::optional(std::get<Failure>(answer).cause) : std::nullopt;
+    if (!cause || cause == Cause::kForbidden) told_of_it.capped |= world_.tokens.at(id).bound;
+    if (state != nullptr) {
       if (state->life > Duration::zero()) told_of_it.end = std::min(told_of_it.end, world_.loop.Now() + state->life);
       return;
     }
-    Cause cause = std::get<Failure>(answer).cause;
     if (cause == Cause::kForbidden) unverifiable_at_ = world_.loop.Now();
     if (cause != Cause::kGone) return;
     told_of_it.gone = true;

@@ -40,6 +40,7 @@ class SimServer : public Source {
   void CheckToken(const std::string& identity, const SecretBuffer& token, Reply<TokenState> done) override;
   void RevokeToken(const std::string& identity, const SecretBuffer& token, Reply<Done> done) override;
   void OnCredentialChanged(std::function<void(const std::string& identity)> changed) override;
+  bool BindsTokens(const std::string&) const override { return world_.binds_tokens; }
   void Find(const Tree& tree, const std::string& below, const SecretBuffer& token, Reply<Place> done) override;
   void List(const Tree& tree, const std::string& below, protocol::Purpose purpose, const SecretBuffer& token,
             Reply<Names> done) override;
@@ -61,6 +62,7 @@ class SimServer : public Source {
   bool MayBeReplaced(const std::string& secret) const;
   const SimToken* NewestToken(const std::string& identity) const;
   bool IsLate(const Told& told, Duration least) const;
+  bool IsBoundToAnother(const SimToken& token) const;
   Answer<Grant> Mint(const Tree& tree, const std::string& token, BootTime asked_at);
   Answer<Grant> ReadValue(const Tree& tree, BootTime asked_at);
 

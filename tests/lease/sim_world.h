@@ -35,6 +35,7 @@ struct SimToken {
   bool revoked = false;
   uint64_t order = 0;  // of its login
   BootTime asked_at{};
+  bool bound = false;  // it was told that this cannot be renewed with the credential that is there now, perhaps
   Told told;
 };
 
@@ -79,6 +80,7 @@ struct SimWorld {
   SimRandom chance;  // of the world; the machine has the loop's
   Net net = Net::kUp;
   Duration latency = std::chrono::milliseconds(2);
+  bool binds_tokens = false;  // a token can be renewed only with the credential that it was got with
   bool login_refused = false;
   bool lookup_denied = false;
   bool renew_self_denied = false;

@@ -138,5 +138,28 @@ TEST_F(StaticPlacesTest, WhatHasNoEndIsMintedAgainAtTheFirstReadAfterTtlAndNever
   EXPECT_EQ(source_.figures.gets, 2);
 }
 
+// An authority that was about to end cut its certificates short; then it was renewed.
+TEST_F(StaticPlacesTest, S14_ACertificateThatOutlivesTheOneBeforeItIsReplacedInTimeAgain) {
+  const BootTime authority_ends = loop_.Now() + 2h;
+  bool renewed = false;
+  source_.on_get = [&](auto&&...) {
+    Grant grant = source_.NewGrant();
+    grant.lease_id.clear();
+    grant.life = Duration::zero();
+    grant.ends = renewed ? source_.Now() + 10h : std::min(source_.Now() + 10h, authority_ends);
+    return grant;
+  };
+  ASSERT_TRUE(Read("db").ok());
+  loop_.RunFor(119min);
+  EXPECT_EQ(source_.figures.gets, 2);  // at 85 %, and it was no better
+  renewed = true;
+  loop_.RunFor(2min);
+  EXPECT_EQ(source_.figures.gets, 3);
+  loop_.RunFor(8h);
+  EXPECT_EQ(source_.figures.gets, 3);
+  loop_.RunFor(1h);
+  EXPECT_EQ(source_.figures.gets, 4);
+}
+
 }  // namespace
 }  // namespace leasefs::lease

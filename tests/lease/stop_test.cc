@@ -28,6 +28,29 @@ TEST_F(LeaseStopTest, AStopKeepsLeasesAndASuccessorHasThem) {
   EXPECT_EQ(source_.figures.gets, 1);
 }
 
+TEST_F(LeaseStopTest, AStopThatKeepsWaitsForAMintThatIsUnderWay) {
+  ASSERT_TRUE(List("db").ok());
+  source_.latency = 1s;
+  (void)Read("db", 10ms);
+  EXPECT_TRUE(Stop(false, 3s));
+  Restart();
+  source_.latency = 1ms;
+  EXPECT_EQ(Text(Read("db")), "password-1");
+  EXPECT_EQ(source_.figures.gets, 1);
+  EXPECT_EQ(machine_->Report().orphans, 0U);
+}
+
+TEST_F(LeaseStopTest, WhatIsUnderWayIsWaitedForUntilALimit) {
+  source_.latency = 1h;
+  (void)Read("db", 10ms);  // logs in
+  const BootTime start = loop_.Now();
+  BootTime idle{};
+  machine_->Leave(3s, [&] { idle = loop_.Now(); });
+  loop_.RunFor(5s);
+  EXPECT_GE(idle, start + 3s);
+  EXPECT_LT(idle, start + 3100ms);
+}
+
 TEST_F(LeaseStopTest, AStopThatRevokesTakesEveryLeaseAndThenTheTokens) {
   source_.on_get = [&](auto&&...) {
     Grant grant = source_.NewGrant();
@@ -55,9 +78,62 @@ TEST_F(LeaseStopTest, OnStopDecidesWhenNobodySays) {
 TEST_F(LeaseStopTest, AStopDoesNotWaitLongerThanItsTimeout) {
   ASSERT_TRUE(Read("db").ok());
   source_.on_revoke = [](auto&&...) { return Outage(); };
+  source_.on_revoke_token = [](auto&&...) { return Outage(); };
   EXPECT_TRUE(Stop(true, 5s));
   EXPECT_FALSE(machine_->Report().problems.empty());
   EXPECT_EQ(machine_->Report().leases.size(), 1U);
+}
+
+TEST_F(LeaseStopTest, ALeaseThatCannotBeRevokedInTimeEndsWithItsToken) {
+  ASSERT_TRUE(Read("db").ok());
+  source_.on_revoke = [](auto&&...) { return Outage(); };
+  EXPECT_TRUE(Stop(true, 5s));
+  EXPECT_EQ(source_.figures.token_revocations, 1);
+  EXPECT_TRUE(machine_->Report().leases.empty());
+}
+
+TEST_F(LeaseStopTest, AMintThatHangsKeepsNoTokenFromBeingRevoked) {
+  options_.trees.push_back(NewTree("db2", Engine::kDynamic));
+  machine_->SetOptions(options_);
+  ASSERT_TRUE(Read("db").ok());
+  ASSERT_TRUE(List("db2").ok());
+  source_.latency = 1h;
+  (void)Read("db2", 1s);
+  source_.latency = 1ms;
+  ASSERT_EQ(source_.figures.gets, 2);
+  EXPECT_TRUE(Stop(true, 5s));
+  EXPECT_EQ(source_.figures.revocations, 1);
+  EXPECT_EQ(source_.figures.token_revocations, 1);
+}
+
+// Somebody else's token is not revoked, so that the leases must be, each by itself.
+TEST_F(LeaseStopTest, AStopUsesAllItsTimeForLeasesOfAnothersToken) {
+  source_.on_login = [&](auto&&...) {
+    Token token = source_.NewToken();
+    token.lent = true;
+    return token;
+  };
+  ASSERT_TRUE(Read("db").ok());
+  const BootTime start = loop_.Now();
+  source_.on_revoke = [&](auto&&...) -> Answer<Done> {
+    return loop_.Now() - start < 55s ? Answer<Done>(Outage()) : Answer<Done>(Done());
+  };
+  EXPECT_TRUE(Stop(true, 100s));
+  EXPECT_TRUE(machine_->Report().leases.empty());
+  EXPECT_TRUE(machine_->Report().problems.empty());
+}
+
+TEST_F(LeaseStopTest, AStopTriesTheTokensAgainWhileLeasesAreLeft) {
+  ASSERT_TRUE(Read("db").ok());
+  const BootTime start = loop_.Now();
+  const auto ill = [&](auto&&...) -> Answer<Done> {
+    return loop_.Now() - start < 55s ? Answer<Done>(Outage()) : Answer<Done>(Done());
+  };
+  source_.on_revoke = ill;
+  source_.on_revoke_token = ill;
+  EXPECT_TRUE(Stop(true, 100s));
+  EXPECT_EQ(source_.figures.token_revocations, 2);
+  EXPECT_TRUE(machine_->Report().leases.empty());
 }
 
 TEST_F(LeaseStopTest, APolicyThatMayNotRevokeIsAProblemAndTheTokensEndTakesTheLease) {

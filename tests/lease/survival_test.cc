@@ -64,6 +64,16 @@ TEST_F(LeaseSurvivalTest, S18_AnotherLoginThatFailsCostsNoLease) {
   EXPECT_GT(source_.figures.token_renewals, 3);
 }
 
+TEST_F(LeaseSurvivalTest, S9_NoNumberIsGivenTwiceWhenTheCountersAreLost) {
+  Result<SecretVersion> first = Read("db");
+  ASSERT_TRUE(first.ok());
+  records_.Erase("counters");
+  Restart();
+  source_.on_renew = [](auto&&...) { return Gone(); };
+  loop_.RunFor(1h);
+  EXPECT_GT(Read("db")->version, first->version);
+}
+
 TEST_F(LeaseSurvivalTest, AMintWithoutAnAnswerIsAnOrphanAndCostsOneMoreMintAfterItsInterval) {
   source_.latency = 20ms;
   (void)Read("db", 50ms);

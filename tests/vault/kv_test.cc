@@ -171,6 +171,14 @@ TEST_F(KvTest, ListingDeniedDoesNotPreventReading) {
   EXPECT_THAT(Texts(Good(Get(TreeAt("secret/web"))).fields), ElementsAre("a=b"));
 }
 
+TEST_F(KvTest, AMountThatMayNotBeListedIsNoEmptyFolder) {
+  MountKv2("secret");
+  On("GET secret/metadata/?list=true", 403, Errors("permission denied"));
+  EXPECT_EQ(Words(List(TreeAt("secret"))),
+            "forbidden denied: secret: the token's policy does not allow list on secret/metadata/, or the token is "
+            "dead");
+}
+
 TEST_F(KvTest, WhatIsNeitherSecretNorFolderIsNotFound) {
   MountKv2("secret/web");
   On("GET secret/metadata/web/?list=true", 404, Errors(""));

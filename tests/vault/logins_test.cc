@@ -120,6 +120,8 @@ TEST_F(LoginsTest, AChangedClientCertificateIsAChangedCredential) {
   source().OnCredentialChanged([&](const std::string& identity) { changed.push_back(identity); });
   files_.Change("client.pem", "PEM");
   EXPECT_THAT(changed, ElementsAre("web"));
+  EXPECT_TRUE(source().BindsTokens("web"));
+  EXPECT_FALSE(source().BindsTokens(""));
 }
 
 // ---- each method ----
@@ -323,7 +325,7 @@ TEST_F(WrappedTest, AForgedWrapIsNotUsed) {
 
 TEST_F(WrappedTest, AUsedWrapIsPerhapsATheft) {
   On("POST sys/wrapping/lookup", 400, Errors("wrapping token is not valid or does not exist"));
-  EXPECT_THAT(Words(Login("web")), AllOf(StartsWith("refused login_refused: "), HasSubstr("Somebody else")));
+  EXPECT_THAT(Words(Login("web")), AllOf(StartsWith("refused login_refused: "), HasSubstr("somebody else")));
   EXPECT_THAT(Asked(), ElementsAre("POST sys/wrapping/lookup"));
 }
 
