@@ -15,9 +15,9 @@ std::string HintFor(ErrorKind kind) {
     case ErrorKind::kTooLarge:
       return "split the value, or raise limits.value in the configuration (at most 4MiB)";
     case ErrorKind::kRemote:
-      return "the store may be damaged: `leasefs store status` and `journalctl -u leasefs` say more";
+      return "`leasefs status` and `journalctl -u leasefs` say more";
     case ErrorKind::kUnreachable:
-      return "the daemon is busy or a part of it is starting: try again, then see `leasefs status`";
+      return "try again; `leasefs status` says what does not answer, or is still starting";
     case ErrorKind::kBusy:
       return "try again in a moment";
     case ErrorKind::kNoMemory:

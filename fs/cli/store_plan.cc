@@ -31,18 +31,21 @@ Outcome<StorePlan> PlanStore(Context& context, const std::string& backend) {
   plan.backend_user = config->backend_user;
   std::string names;
   const BackendOptions* found = nullptr;
+  size_t stores = 0;
   for (const BackendOptions& one : config->backends) {
+    if (one.type != BackendType::kStore) continue;
     names += StrCat(names.empty() ? "" : ", ", one.name);
-    if (one.name == backend || (backend.empty() && config->backends.size() == 1)) found = &one;
+    ++stores;
+    if (backend.empty() || one.name == backend) found = &one;
   }
-  if (found == nullptr && backend.empty() && names.empty()) return plan;
-  if (found == nullptr && backend.empty()) {
+  if (backend.empty() && stores == 0) return plan;
+  if (backend.empty() && stores > 1) {
     return UsageFailure(StrCat(context.settings.config_path, " has more than one store"),
                         StrCat("say which with --backend: ", names));
   }
   if (found == nullptr) {
     return Failure{Exit::kLocal, "not_found",
-                   StrCat(context.settings.config_path, " has no backend '", Printable(backend, 40), "'"),
+                   StrCat(context.settings.config_path, " has no store '", Printable(backend, 40), "'"),
                    names.empty() ? "add a [backend.NAME] with type = \"store\"" : StrCat("it has: ", names)};
   }
   plan.backend = found->name;

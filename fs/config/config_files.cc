@@ -177,6 +177,18 @@ std::vector<std::string> ConfigFiles::DropIns(const std::string& path) {
   return files;
 }
 
+void ConfigFiles::CheckGivenFile(const std::string& path, const SourceLocation& where, bool secret) {
+  if (rules_.key_files != KeyFileCheck::kAll || path.empty()) return;
+  UniqueFd file(open(path.c_str(), kOpenFlags));
+  struct stat info {};
+  if (!file || fstat(file.get(), &info) != 0) {
+    problems_.Warn(where, StrCat(path, " cannot be read (", Words(errno), "), and its backend needs it"),
+                   "correct the path, or put the file there");
+  } else if ((info.st_mode & 02) != 0 || (secret && (info.st_mode & 04) != 0)) {
+    problems_.Warn(where, StrCat(path, " is open to everybody"), StrCat("chmod o-rwx ", path));
+  }
+}
+
 void ConfigFiles::CheckKeyFile(const std::string& path, const SourceLocation& where) {
   UniqueFd file(open(path.c_str(), kOpenFlags));
   struct stat info {};

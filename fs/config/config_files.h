@@ -24,6 +24,8 @@ class ConfigFiles {
   std::vector<std::string> DropIns(const std::string& path);
   // A store's key file: there, a regular file, and closed to all but its owner, who is root.
   void CheckKeyFile(const std::string& path, const SourceLocation& where);
+  // What a backend's process is given: there and, if `secret`, closed to others. Warnings only: it may come later.
+  void CheckGivenFile(const std::string& path, const SourceLocation& where, bool secret);
 
  private:
   struct Remedies {

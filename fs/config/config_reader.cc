@@ -1,5 +1,6 @@
 #include "fs/config/config_reader.h"
 
+#include "fs/base/strings.h"
 #include "fs/config/checks.h"
 #include "fs/config/config_files.h"
 #include "fs/config/draft.h"
@@ -18,9 +19,32 @@ void AddText(const std::string& text, const std::string& file, Draft& draft) {
   }
 }
 
+void CheckVaultFiles(ConfigFiles& files, const Draft& draft, const BackendOptions& backend) {
+  const std::string prefix = StrCat("backend.", backend.name, ".");
+  const VaultOptions& vault = backend.vault;
+  const auto check = [&](const std::string& key, const std::string& path, bool secret) {
+    files.CheckGivenFile(path, draft.Where(prefix + key), secret);
+  };
+  check("ca_file", vault.ca_file, false);
+  check("client_certificate", vault.client_certificate, false);
+  check("client_key", vault.client_key, true);
+  if (vault.state_key && vault.state_key->kind == KeySource::Kind::kFile) {
+    check("state_key", vault.state_key->name, true);
+  }
+  for (const IdentityOptions& identity : vault.identities) {
+    const AuthOptions& auth = identity.auth;
+    if (!auth.credential || auth.credential->kind != KeySource::Kind::kFile) continue;
+    // A service account's token is laid out by the kubelet, with a mode of its own.
+    const bool by_kubelet = auth.method == AuthOptions::Method::kKubernetes || auth.method == AuthOptions::Method::kJwt;
+    const std::string of = identity.name.empty() ? "" : StrCat("identity.", identity.name, ".");
+    check(StrCat(of, "auth"), auth.credential->name, !by_kubelet);
+  }
+}
+
 void CheckKeyFiles(ConfigFiles& files, Draft& draft) {
   for (const BackendOptions& backend : draft.config.backends) {
-    if (backend.type != BackendType::kStore) continue;  // what a login needs may come later
+    if (backend.type == BackendType::kVault) CheckVaultFiles(files, draft, backend);
+    if (backend.type != BackendType::kStore) continue;
     const KeySource& key = backend.store.key;
     if (key.kind != KeySource::Kind::kFile) continue;
     files.CheckKeyFile(key.name, draft.Where("backend." + backend.name + ".key"));

@@ -1,5 +1,8 @@
 // A backend of type "vault", and what [[tree]] says of such a backend.
+#include <arpa/inet.h>
+
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
@@ -13,6 +16,7 @@ namespace {
 using Type = TomlValue::Type;
 
 constexpr std::string_view kMethods = "write \"token\", \"approle\", \"cert\", \"kubernetes\", \"jwt\" or \"userpass\"";
+constexpr std::string_view kLocalhost = "localhost";
 constexpr char kServiceAccountToken[] = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 struct MethodWords {
@@ -36,20 +40,41 @@ bool IsPort(std::string_view text) {
   return error == std::errc() && end == text.data() + text.size() && port != 0;
 }
 
+bool IsLocalhost(std::string_view host) {
+  return std::equal(host.begin(), host.end(), kLocalhost.begin(), kLocalhost.end(),
+                    [](char a, char b) { return tolower(static_cast<unsigned char>(a)) == b; });
+}
+
+// A name or an IPv4 address, or an IPv6 address in brackets.
+bool IsHost(std::string_view host) {
+  constexpr size_t kMaxHostBytes = 253;  // RFC 1035, section 2.3.4, without the last dot
+  if (host.starts_with('[') && host.ends_with(']')) {
+    in6_addr parsed{};
+    return inet_pton(AF_INET6, std::string(host.substr(1, host.size() - 2)).c_str(), &parsed) == 1;
+  }
+  const auto fits = [](char c) {
+    return isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.' || c == '_';
+  };
+  return !host.empty() && host.size() <= kMaxHostBytes && host.front() != '-' && host.front() != '.' &&
+         std::all_of(host.begin(), host.end(), fits);
+}
+
 std::optional<Fault> AddressFault(std::string_view address) {
   const Fault fault{"is no address of a server", "write \"https://HOST:PORT\""};
   const bool tls = address.starts_with("https://");
   if (!tls && !address.starts_with("http://")) return fault;
   if (address.size() > bounds::kNameBytes || !IsPlain(address)) return fault;
   std::string_view host = address.substr(address.find("://") + 3);
-  host = host.substr(0, host.find('/'));
+  if (host.ends_with('/')) host.remove_suffix(1);
+  if (host.find('/') != std::string_view::npos) return Fault{"goes on behind the port", fault.remedy};
   const size_t bracket = host.rfind(']');
   const size_t colon = host.find(':', bracket == std::string_view::npos ? 0 : bracket);
   if (colon != std::string_view::npos && !IsPort(host.substr(colon + 1))) return fault;
   host = host.substr(0, colon);
-  if (host.empty() || host.find_first_of("?#@") != std::string_view::npos) return fault;
-  const bool loopback = host == "localhost" || host == "[::1]" ||
-                        (host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos);
+  if (!IsHost(host)) return fault;
+  in_addr parsed{};
+  const bool is_v4 = inet_pton(AF_INET, std::string(host).c_str(), &parsed) == 1;
+  const bool loopback = is_v4 ? ntohl(parsed.s_addr) >> 24 == 127 : host == "[::1]" || IsLocalhost(host);
   if (tls || loopback) return std::nullopt;
   return Fault{"is without TLS", "write \"https://…\": tokens and secrets could be read on the way"};
 }

@@ -132,7 +132,7 @@ Result<UniqueFd> OpenKeyFile(const KeySource& source) {
   if (!fd.ok()) {
     const bool missing = access(path.c_str(), F_OK) != 0 && errno == ENOENT;
     return Error(ErrorKind::kInvalid, StrCat("key file ", fd.error().message(),
-                                             missing ? "; `leasefs store init` makes it, with the store" : ""));
+                                             missing ? "; for a store, `leasefs store init` makes it" : ""));
   }
   struct stat info;
   if (fstat(fd->get(), &info) != 0) return ErrnoError(path, errno);

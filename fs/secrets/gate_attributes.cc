@@ -67,7 +67,8 @@ std::string SecretGate::StatusTextLocked(uint32_t node) const {
     return StrCat("leased: ", std::chrono::duration_cast<std::chrono::seconds>(left).count(), " s left");
   }
   if (BootTimeFromNanoseconds(record.fresh_until_ns) > now) return "fresh";
-  if (failed) return StrCat("stale: ", failure->second.error.message());
+  const bool served = BootTimeFromNanoseconds(record.stale_until_ns) > now;
+  if (failed) return StrCat(served ? "stale: " : "failed: ", failure->second.error.message());
   return "to be asked again at the next open";
 }
 

@@ -267,6 +267,12 @@ void SecretGate::TryOpenDirectory(Attempt attempt, NodeId id, Reply<Done> done) 
                  [&](Status& result) REQUIRES(mutex_) { return OpenDirectoryLocked(attempt, id, done, result); });
 }
 
+bool SecretGate::HasShownChildLocked(uint32_t directory) const {
+  uint32_t child = nodes_.FirstChild(directory);
+  while (child != kNoNode && !IsShownLocked(child)) child = nodes_.NextSibling(child);
+  return child != kNoNode;
+}
+
 SecretGate::Step SecretGate::OpenDirectoryLocked(Attempt& attempt, NodeId id, Reply<Done>& done, Status& result) {
   auto finish = [&](Status status) {
     result = std::move(status);
@@ -275,8 +281,7 @@ SecretGate::Step SecretGate::OpenDirectoryLocked(Attempt& attempt, NodeId id, Re
   if (!nodes_.Exists(id.node)) return finish(Error(ErrorKind::kNotFound, ""));
   if (!nodes_.IsDirectory(id.node)) return finish(Error(ErrorKind::kNotDirectory, ""));
   std::optional<uint32_t> unsure = UnsureLocked(attempt, id.node, true);
-  bool some =
-      nodes_[id.node].present != 0 && nodes_.FirstChild(id.node) != kNoNode;  // better than nothing in an outage
+  bool some = nodes_[id.node].present != 0 && HasShownChildLocked(id.node);  // better than nothing in an outage
   if (unsure && !attempt.failure) {
     return WaitStepLocked(attempt, *unsure, Question::kNames, some, result,
                           [this, id, done](Attempt again) { TryOpenDirectory(std::move(again), id, done); });

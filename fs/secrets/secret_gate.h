@@ -116,6 +116,7 @@ class SecretGate : public Gate, private GateAnswers {
   Step FileAttributesLocked(Attempt& attempt, NodeId id, Result<Attributes>& result, std::function<void(Attempt)> again)
       REQUIRES(mutex_);
   void TryOpenDirectory(Attempt attempt, NodeId id, Reply<Done> done);
+  bool HasShownChildLocked(uint32_t directory) const REQUIRES(mutex_);
   Step OpenDirectoryLocked(Attempt& attempt, NodeId id, Reply<Done>& done, Status& result) REQUIRES(mutex_);
   // Of an inode that shows a file.
   uint64_t SizeLocked(NodeId id) const REQUIRES(mutex_);

@@ -224,7 +224,7 @@ TEST_F(StoreVerbsTest, StatusShowsEachStore) {
   EXPECT_EQ(Run({"store", "status", "-ojson"}).out,
             "{\"stores\":[{\"name\":\"local\",\"state\":\"open\",\"secrets\":2,\"versions\":5,\"generation\":9,\"file_"
             "bytes\":4096}]}\n");
-  reply_.state = "locked: key file /k: No such file or directory; `leasefs store init` makes it, with the store";
+  reply_.state = "locked: key file /k: No such file or directory; for a store, `leasefs store init` makes it";
   CliResult result = Run({"store", "status", "-b", "local"});
   EXPECT_THAT(result.out, HasSubstr("leasefs store init"));
   EXPECT_THAT(result.err, Not(HasSubstr("unlock"))) << "what to do depends on the key, so the store says it";

@@ -203,6 +203,27 @@ TEST_F(ConfigOwnerTest, LinksAreFollowedOnlyThroughRootsHands) {
                      "D/home");
 }
 
+TEST_F(ConfigOwnerTest, FilesOfAVaultAreLookedAtWhenAsked) {
+  Write("leasefs.toml", "[backend.x]\ntype = \"vault\"\naddress = \"https://h\"\nca_file = \"" + directory_ +
+                            "/ca.pem\"\nauth = { method = \"approle\", role_id = \"r\", secret_id = { file = \"" +
+                            directory_ + "/secret-id\" } }\n");
+  const auto has = [](const std::string& words) { return testing::Contains(testing::HasSubstr(words)); };
+  EXPECT_THAT(Load()->warnings, testing::Not(has("ca.pem")));
+  rules_.key_files = KeyFileCheck::kAll;
+  EXPECT_THAT(Load()->warnings, has("leasefs.toml:4:11: " + directory_ + "/ca.pem cannot be read"));
+  EXPECT_THAT(Load()->warnings, has("leasefs.toml:5:8: " + directory_ + "/secret-id cannot be read"));
+  Write("ca.pem", "");
+  Write("secret-id", "");
+  chmod((directory_ + "/ca.pem").c_str(), 0644);
+  chmod((directory_ + "/secret-id").c_str(), 0644);
+  EXPECT_THAT(Load()->warnings, testing::Not(has("ca.pem")));
+  EXPECT_THAT(Load()->warnings, has("/secret-id is open to everybody: chmod o-rwx"));
+  chmod((directory_ + "/ca.pem").c_str(), 0666);
+  chmod((directory_ + "/secret-id").c_str(), 0600);
+  EXPECT_THAT(Load()->warnings, has("/ca.pem is open to everybody"));
+  EXPECT_THAT(Load()->warnings, testing::Not(has("secret-id")));
+}
+
 TEST_F(ConfigOwnerTest, KeyFilesAreLookedAtWhenAsked) {
   std::string key = directory_ + "/store.key";
   Write("leasefs.toml", "[backend.x]\ntype = \"store\"\npath = \"/p\"\nkey = { file = \"" + key + "\" }\n");

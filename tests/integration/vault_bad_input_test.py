@@ -3,6 +3,7 @@
 S25."""
 
 import errno
+import time
 
 import harness
 import openbao_setup as setup
@@ -25,6 +26,7 @@ class BadInput(VaultTest):
         setup.kv1(bao)
         setup.kv2(bao)
         setup.put1(bao, "a", k="v")
+        setup.put1(bao, "b", k="w")
         setup.put2(bao, "web/a", k="v")
         setup.put2(bao, "dark", k="v")
 
@@ -87,6 +89,27 @@ class BadInput(VaultTest):
         self.assertEqual(self.read("good/k"), "v")
         self.assert_said("t/k", errno.EACCES, "kv2/data/dark")
 
+    def test_a_mount_that_may_not_be_listed_is_no_empty_folder(self):
+        self.serve(self.tree_with("kv2"))
+        with self.assertRaises(PermissionError):
+            self.names("t")
+        for said in (lambda: self.daemon.cli("status").stdout.decode(), self.daemon.log_text, lambda: self.daemon.words("t")):
+            wait_for("the listing that is denied is named", lambda s=said: "list on kv2/metadata/" in s(), 10)
+        self.assertEqual(self.read("t/web/a/k"), "v")
+        checked = self.daemon.cli("login-check", check=False)
+        self.assertNotEqual(checked.returncode, 0)
+        self.assertIn("list on kv2/metadata/", (checked.stdout + checked.stderr).decode())
+
+    def test_a_reload_to_an_address_that_is_none_changes_nothing(self):
+        self.serve(self.tree_with())
+        self.assertEqual(self.read("t/a/k"), "v")
+        self.daemon.settings["address"] += "/v1"
+        self.daemon.write_config()
+        refused = self.daemon.reload()
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn(b"goes on behind the port", refused.stderr)
+        self.assertEqual(self.read("t/b/k"), "w")
+
     def test_a_server_that_is_a_web_page(self):
         server = ScriptedServer(self.bao.authority.issue("page"), lambda request, stream: answer(200, PAGE, Content_Type="text/html"))
         self.addCleanup(server.close)
@@ -105,6 +128,19 @@ class BadInput(VaultTest):
         port = free_port()
         self.serve(self.tree_with(), address=f"https://127.0.0.1:{port}", extra='[limits]\ndeadline = "2s"\n')
         self.assert_said("t/a/k", errno.ETIMEDOUT, f"127.0.0.1:{port}")
+        with self.assertRaises(TimeoutError):
+            self.names("t")
+
+    def test_what_cannot_be_asked_for_fails_at_once(self):
+        self.serve(self.tree_with(), address=f"https://127.0.0.1:{free_port()}")
+        self.assertEqual(self.errno("t/a/k"), errno.ETIMEDOUT)
+        time.sleep(2)  # the address rests for longer with each failure, and a login is not waited for meanwhile
+        took = []
+        for _ in range(5):
+            start = time.monotonic()
+            self.assertEqual(self.errno("t/a/k"), errno.ETIMEDOUT)
+            took.append(time.monotonic() - start)
+        self.assertLess(sorted(took)[2], 1, took)
 
     def test_plain_http_where_the_server_speaks_tls(self):
         self.serve(self.tree_with(), address=self.bao.address.replace("https:", "http:"))

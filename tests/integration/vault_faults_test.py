@@ -3,6 +3,7 @@
 falls. An outage causes no login, no mint and no revocation, and a path that fails touches no other (S18)."""
 
 import errno
+import threading
 import time
 
 import harness
@@ -54,6 +55,36 @@ class Faults(VaultTest):
     def paused(self):
         pid = self.bao.pid
         return self.outage(lambda: pause(pid), lambda: resume(pid))
+
+    def test_a_reload_waits_for_a_mint_that_is_under_way(self):
+        path = self.role("reloaded")
+        self.serve(tree("db", path))
+        self.assertIn("password", self.names("db"))
+        mark, over, got = self.audit.mark(), self.paused(), []
+        reader = threading.Thread(target=lambda: got.append(self.read("db/password")))
+        reader.start()
+        time.sleep(0.5)
+        old = self.daemon.child(self.daemon.backend_role())
+        self.daemon.settings["concurrency"] = 8  # a new process for the backend
+        self.daemon.write_config()
+        self.assertEqual(self.daemon.reload().returncode, 0)
+        time.sleep(0.5)
+        over()
+        reader.join(10)
+        self.assertEqual(len(got), 1, self.daemon.log_text())
+        self.daemon.wait_new_child(self.daemon.backend_role(), old)
+        wait_for("it reports", lambda: self.daemon.status()["report"])
+        self.assertEqual(self.read("db/password"), got[0])
+        self.assertEqual(self.counts(mark, path)["mints"], 1)
+        self.assertEqual(self.daemon.status()["report"]["orphans"], 0)
+
+    def test_a_stop_that_cannot_revoke_says_what_is_left(self):
+        self.serve(tree("db", self.role("left")), extra='[limits]\ndeadline = "2s"\n')
+        self.read("db/password")
+        self.killed()
+        self.daemon.cli("stop", "--revoke")
+        self.daemon.process.wait(40)
+        self.assertIn("a lease of db could not be revoked, and runs out", self.daemon.log_text())
 
     def assert_no_harm(self, mark, path):
         self.assertEqual(self.counts(mark, path), {"logins": 0, "mints": 0, "revocations": 0})

@@ -1,4 +1,5 @@
 // Backends that tell nothing by themselves, outages, and clocks.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "fs/base/sim_loop.h"
@@ -67,9 +68,11 @@ TEST_F(GateFreshnessTest, S17_AnOutageLeavesTheLastValueForMaxStaleAndNoLonger) 
     backend_.SetOutage(outage);
     loop_.RunFor(minutes(4));
     EXPECT_EQ(Bytes(), "KEY") << ErrorKindName(outage);
+    EXPECT_THAT(mount_.gate().Stat("web/tls/key.pem")->status, testing::StartsWith("stale: "));
   }
   loop_.RunFor(kMaxStale);
   EXPECT_EQ(Failure(), ErrorKind::kLocked);
+  EXPECT_THAT(mount_.gate().Stat("web/tls/key.pem")->status, testing::StartsWith("failed: "));
   backend_.SetOutage(std::nullopt);
   loop_.RunFor(minutes(1));
   EXPECT_EQ(Bytes(), "KEY");
