@@ -174,7 +174,7 @@ TEST_F(RealAppRoleTest, AWrappedSecretId) {
   Good(Login("web"));  // a successor has what was unwrapped
   source_.reset();
   records_ = lease::MapRecords();  // who comes without that finds it used
-  EXPECT_THAT(Failed(Login("web")).error.message(), HasSubstr("Somebody else may have"));
+  EXPECT_THAT(Failed(Login("web")).error.message(), HasSubstr("somebody else has unwrapped it"));
   files_.contents["wrapped"] = wrap("sys/wrapping/wrap");
   EXPECT_THAT(Failed(Login("web")).error.message(), HasSubstr("was made by sys/wrapping/wrap"));
 }
