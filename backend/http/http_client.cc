@@ -49,16 +49,20 @@ HttpClient::RequestId HttpClient::Send(Request request, Callback done) {
   exchange.request = std::make_shared<const Request>(std::move(request));
   exchange.given_up.resize(servers_.size());
   exchange.deadline_timer = loop_.At(exchange.deadline, [this, id] { OnDeadline(id); });
-  const std::string& lane = exchange.request->lane;
-  if (lane.empty() || lanes_.Enter(lane, id)) {
+  if (EnterLane(id, exchange)) {
     Await(id, exchange);
     Pump();
   }
   return id;
 }
 
+bool HttpClient::EnterLane(RequestId id, Exchange& exchange) {
+  const std::string& lane = exchange.request->lane;
+  exchange.in_lane = !lane.empty() && lanes_.Enter(lane, id);
+  return lane.empty() || exchange.in_lane;
+}
+
 void HttpClient::Await(RequestId id, Exchange& exchange) {
-  exchange.in_lane = !exchange.request->lane.empty();
   waiting_.push_back(id);
   if (IsHopeless(exchange)) FinishHopelessSoon();
 }
@@ -66,7 +70,11 @@ void HttpClient::Await(RequestId id, Exchange& exchange) {
 void HttpClient::LeaveLane(RequestId id, Exchange& exchange) {
   if (exchange.request == nullptr || exchange.request->lane.empty()) return;
   if (!std::exchange(exchange.in_lane, false)) return lanes_.GiveUp(exchange.request->lane, id);
-  if (const auto next = lanes_.Leave(exchange.request->lane)) Await(*next, *exchanges_.at(*next));
+  const auto next = lanes_.Leave(exchange.request->lane);
+  if (!next) return;
+  Exchange& admitted = *exchanges_.at(*next);
+  admitted.in_lane = true;
+  Await(*next, admitted);
 }
 
 // The deadline's timer serves for it: it is cancelled with the exchange.
@@ -161,10 +169,7 @@ void HttpClient::Queue(RequestId id, Exchange& exchange) {
 // Its place in the lane is another's meanwhile.
 void HttpClient::Rejoin(RequestId id, Exchange& exchange) {
   exchange.wait_timer = Loop::kNoTimer;
-  const std::string& lane = exchange.request->lane;
-  if (!lane.empty() && !lanes_.Enter(lane, id)) return;
-  exchange.in_lane = !lane.empty();
-  Queue(id, exchange);
+  if (EnterLane(id, exchange)) Queue(id, exchange);
 }
 
 void HttpClient::Finish(RequestId id, Result<Response> result) {

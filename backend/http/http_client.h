@@ -83,6 +83,7 @@ class HttpClient {
   // Starts what may start, in order, and sees to it that it runs again when more may. Runs no callback of a user.
   void Pump();
   bool TryToStart(RequestId id, Exchange& exchange);
+  bool EnterLane(RequestId id, Exchange& exchange);  // false: it waits until LeaveLane lets it in
   void Await(RequestId id, Exchange& exchange);
   void LeaveLane(RequestId id, Exchange& exchange);
   void Rejoin(RequestId id, Exchange& exchange);  // after a Retry-After

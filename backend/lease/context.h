@@ -29,6 +29,7 @@ struct Context {
   std::set<std::string> unrecorded = {};  // names of records that there was no room for: a crash loses them
 
   BootTime Now() const { return loop.Now(); }
+  bool MayMint() const { return !stopping && !leaving; }
   bool Record(const std::string& name, const SecretBuffer& content);  // false: no room
   void Forget(const std::string& name);
   bool RecordCounters() { return Record("counters", Encode(counters)); }

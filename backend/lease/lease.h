@@ -33,6 +33,7 @@ struct Lease {
 
   // The end but for the token's.
   BootTime OwnEnd() const;
+  Duration OwnLife() const { return OwnEnd() - granted_at; }
 };
 
 struct MintedVersion {

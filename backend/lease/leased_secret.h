@@ -124,7 +124,7 @@ class LeasedSecret {
 
   bool minting_ = false;
   Why minting_why_ = Why::kAsked;
-  Origin mint_origin_;             // what it was begun for, whatever is configured meanwhile
+  Origin mint_origin_;              // what it was begun for, whatever is configured meanwhile
   uint64_t mint_abandonments_ = 0;  // as they were then: with more of them, nobody wants it
   bool mint_called_off_ = false;
   uint64_t mint_sequence_ = 0;  // of what is under way; 0: not sent yet
@@ -132,7 +132,7 @@ class LeasedSecret {
   Session::Key mint_key_;
   Backoff mint_backoff_;
   std::optional<Failure> mint_failure_;  // of the last one, until it may be tried again
-  bool no_overlap_ = false;   // a replacement does not outlive what it replaces: it comes at the end
+  bool no_overlap_ = false;     // a replacement does not outlive what it replaces: it comes at the end
   Duration no_overlap_life_{};  // of what was not outlived: with a longer one it is tried again
   Loop::TimerId mint_timer_ = Loop::kNoTimer;
 

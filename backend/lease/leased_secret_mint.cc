@@ -16,10 +16,6 @@ constexpr Duration kMostWaitForMint = seconds(5);
 // A server that binds a lease to its token counts in whole seconds, so that its end lies a little before the token's.
 constexpr Duration kWholeSeconds = seconds(2);
 
-Duration LifeOf(const Lease& lease) {
-  return lease.OwnEnd() - lease.granted_at;
-}
-
 }  // namespace
 
 // S15: what readers and failures cause.
@@ -71,7 +67,7 @@ void LeasedSecret::Mint(Why why) {
 
 // While there was no token nobody wanted it any more; or it ended, and now only a reader may cause a mint.
 bool LeasedSecret::IsCalledOff() const {
-  return context_.stopping || context_.leaving || mint_abandonments_ != abandonments_ ||
+  return !context_.MayMint() || mint_abandonments_ != abandonments_ ||
          (minting_why_ == Why::kScheduled && (!record_.current || !record_.in_use));
 }
 
@@ -115,7 +111,7 @@ bool LeasedSecret::WouldEndTooSoon(const Session::Key& key) const {
   if (end != kNever && end - context_.Now() < min_ttl()) return true;
   if (minting_why_ != Why::kScheduled || !record_.current) return false;
   const Lease& held = record_.current->lease;
-  const Duration margin = std::min<Duration>(kWholeSeconds, LifeOf(held) / 20);
+  const Duration margin = std::min<Duration>(kWholeSeconds, held.OwnLife() / 20);
   return session.LastEndOf(key.generation) <= Later(LastEndOf(held), margin);
 }
 
@@ -177,14 +173,14 @@ void LeasedSecret::Adopt(Lease lease, std::vector<protocol::Field> fields) {
   }
   if (record_.current && !record_.current->computed() && LastEndOf(lease) <= LastEndOf(record_.current->lease)) {
     no_overlap_ = lease.id.empty();
-    no_overlap_life_ = LifeOf(record_.current->lease);
+    no_overlap_life_ = record_.current->lease.OwnLife();
     LeaveToItsEnd(std::move(lease));
     record_.mint_not_before = context_.Now() + mint_backoff_.Next(context_.loop.random());
     Save();
     return ServeOrMint();
   }
   Supersede();
-  if (LifeOf(lease) / 21 * 20 > no_overlap_life_) no_overlap_ = false;
+  if (lease.OwnLife() / 21 * 20 > no_overlap_life_) no_overlap_ = false;
   record_.current = MintedVersion{std::move(lease), std::move(fields)};
   record_.keys.clear();
   for (const protocol::Field& field : record_.current->fields) record_.keys.push_back(field.key);

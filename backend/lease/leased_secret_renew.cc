@@ -18,7 +18,7 @@ void LeasedSecret::SetDues() {
   renew_at_ = replace_at_ = kNever;
   if (!record_.current || record_.current->computed()) return;
   const Lease& lease = record_.current->lease;
-  Duration life = lease.OwnEnd() - lease.granted_at;
+  Duration life = lease.OwnLife();
   renew_at_ = RenewalDue(lease.granted_at, life, min_ttl(), context_.loop.random());
   replace_at_ = ReplacementDue(lease.granted_at, life, min_ttl());
 }
@@ -29,9 +29,7 @@ BootTime LeasedSecret::RenewalDueAt() const {
 
 // S14, S16: while it is in use.
 BootTime LeasedSecret::ReplacementDueAt() const {
-  if (!record_.in_use || !record_.current || minting_ || abandoned_ || context_.stopping || context_.leaving) {
-    return kNever;
-  }
+  if (!record_.in_use || !record_.current || minting_ || abandoned_ || !context_.MayMint()) return kNever;
   const Lease& lease = record_.current->lease;
   BootTime due = CanRenew() || no_overlap_ ? kNever : replace_at_;
   const Session* session = context_.session_of(lease.identity);
@@ -71,8 +69,8 @@ void LeasedSecret::OnTimer() {
   bool held = record_.current.has_value();
   ExpireEnded();
   BootTime now = context_.Now();
-  bool at_its_end = held && !record_.current && no_overlap_ && record_.in_use && !minting_ && !context_.stopping &&
-                    !context_.leaving && now >= record_.mint_not_before;
+  bool at_its_end = held && !record_.current && no_overlap_ && record_.in_use && !minting_ && context_.MayMint() &&
+                    now >= record_.mint_not_before;
   if (at_its_end) {
     Mint(Why::kAtItsEnd);
   } else if (now >= ReplacementDueAt()) {

@@ -194,7 +194,7 @@ void Session::Cap(uint64_t generation) {
   if (token == nullptr) return;
   token->capped = true;
   SetDues();
-  if (credential_changed_ && IsBoundToAnother()) login_at_ = context_.Now();
+  if (credential_changed_ && context_.source.BindsTokens(identity_)) login_at_ = context_.Now();
   Record();
   Plan();
 }
@@ -202,11 +202,11 @@ void Session::Cap(uint64_t generation) {
 void Session::SetDues() {
   renew_at_ = login_at_ = kNever;
   if (const HeldToken* token = current(); token != nullptr && token->End() != kNever) {
-    Duration life = token->End() - token->granted_at;
     if (CanRenew(*token)) {
+      Duration life = token->End() - token->granted_at;
       renew_at_ = RenewalDue(token->granted_at, life, reserve_, context_.loop.random());
     } else {
-      login_at_ = ReplacementDue(token->granted_at, life, reserve_);
+      login_at_ = DueOf(*token, reserve_);
     }
   }
   if (IsOutdated()) login_at_ = context_.Now();

@@ -62,7 +62,8 @@ bool IsNotFound(const Failure& failure) {
   return failure.cause == lease::Cause::kRefused && failure.error.kind() == ErrorKind::kNotFound;
 }
 
-Failure NoSecret(const Subject& subject) {
+Failure NoSecret(const KvPlace& place) {
+  const Subject subject{.asked = Asked::kRead, .place = place.location.mount, .path = ""};
   return Refused(subject, ErrorKind::kNotFound, "the whole mount is a folder and no secret");
 }
 
@@ -132,12 +133,10 @@ void KvReader::Get(const KvPlace& place, const SecretBuffer& token, lease::Reply
 }
 
 void KvReader::Fetch(const KvPlace& place, const SecretBuffer& token, lease::Reply<lease::Grant> done) {
-  Question question = Ask(place, token, Asked::kRead, "data");
   if (place.location.rest.empty()) {
-    return client_.Later([done = std::move(done), subject = question.subject] {
-      done(NoSecret(subject));
-    });
+    return client_.Later([done = std::move(done), place] { done(NoSecret(place)); });
   }
+  Question question = Ask(place, token, Asked::kRead, "data");
   const Subject subject = question.subject;
   client_.Ask(std::move(question), [place, subject, done = std::move(done)](Answer<VaultReply> answer) {
     if (auto* failure = FailureIn(answer)) return done(std::move(*failure));
@@ -159,7 +158,7 @@ void KvReader::List(const KvPlace& place, protocol::Purpose purpose, const Secre
     AskForFolders(place, token, listing);
   }
   if (place.location.rest.empty()) {
-    listing->keys = NoSecret(Ask(place, token, Asked::kRead, "data").subject);  // what comes of `folders` decides
+    listing->keys = NoSecret(place);  // what comes of `folders` decides
     return listing->Conclude();
   }
   if (place.location.versioned && purpose == protocol::Purpose::kNames) {

@@ -22,9 +22,8 @@ std::string More(size_t count, std::string_view label) {
 std::string ShowLogins(const JsonView& told) {
   std::string text;
   for (const JsonView& identity : told["identities"].Items()) {
-    std::string words = identity["logged_in"].Bool()             ? "logged in"
-                        : identity["problem"].Text().empty() ? "not logged in"  // nobody has asked for anything yet
-                                                             : "NOT LOGGED IN";
+    const bool fails = !identity["problem"].Text().empty();  // else nobody has asked for anything yet
+    std::string words = identity["logged_in"].Bool() ? "logged in" : fails ? "NOT LOGGED IN" : "not logged in";
     if (!identity["name"].Text().empty()) words = StrCat(identity["name"].Text(), ": ", words);
     if (identity["token_ends"].present()) words += StrCat(", token until ", identity["token_ends"].Text());
     text += Line("", words);

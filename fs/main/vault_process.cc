@@ -132,8 +132,11 @@ void VaultProcess::TellReport() {
   report_timer_ = loop_->After(kReportPeriod, [this] { TellReport(); });
   if (machine_ == nullptr) return;
   protocol::Report report = machine_->Report();
-  if (list_ == nullptr && part_.vault.state_key) report.problems.push_back(list_problem_);
-  if (!part_.vault.state_key) report.note = list_problem_;
+  if (!part_.vault.state_key) {
+    report.note = list_problem_;
+  } else if (!list_problem_.empty()) {
+    report.problems.push_back(list_problem_);
+  }
   std::vector<std::string> failing;
   bool down = true;
   for (const http::AddressReport& address : http_->Addresses()) {
@@ -188,10 +191,10 @@ void VaultProcess::UsePem(TlsFiles::Pem pem) {
 // Without a list all works but one thing: what a power cut leaves behind runs out by itself.
 void VaultProcess::ReadStateKey() {
   auto connect = [this](const Status& list) {
-    if (!list.ok()) {
-      list_problem_ = StrCat(list.error().message(),
-                             ": leases are not listed on disk, and those of before a power cut are not revoked");
-    }
+    list_problem_ = list.ok() ? ""
+                              : StrCat(list.error().message(),
+                                       ": leases are not listed on disk, and those of before a power cut are not "
+                                       "revoked");
     Status connected = http_ == nullptr ? Connect() : Ok();
     if (connected.ok()) return;
     TellProblem(connected.error().message());

@@ -281,7 +281,8 @@ SecretGate::Step SecretGate::OpenDirectoryLocked(Attempt& attempt, NodeId id, Re
   if (!nodes_.Exists(id.node)) return finish(Error(ErrorKind::kNotFound, ""));
   if (!nodes_.IsDirectory(id.node)) return finish(Error(ErrorKind::kNotDirectory, ""));
   std::optional<uint32_t> unsure = UnsureLocked(attempt, id.node, true);
-  bool some = nodes_[id.node].present != 0 && HasShownChildLocked(id.node);  // better than nothing in an outage
+  // Better than nothing in an outage.
+  const bool some = unsure && nodes_[id.node].present != 0 && HasShownChildLocked(id.node);
   if (unsure && !attempt.failure) {
     return WaitStepLocked(attempt, *unsure, Question::kNames, some, result,
                           [this, id, done](Attempt again) { TryOpenDirectory(std::move(again), id, done); });

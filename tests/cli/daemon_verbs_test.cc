@@ -198,7 +198,8 @@ TEST_F(DaemonVerbsTest, StatusAndStatShowLoginsAndLeases) {
   control::StatusReport status;
   protocol::Report told;
   told.identities = {{"app", true, now_.boot + std::chrono::hours(1), true, 1, ""},
-                     {"ci", false, kNever, false, 0, ""}};
+                     {"ci", false, kNever, false, 0, ""},
+                     {"web", false, kNever, false, 0, "the server refuses the login"}};
   told.leases = {{"db", now_.boot, now_.boot + std::chrono::hours(1), false, true, "no such role"}};
   told.mints = 7;
   LinkReport link;
@@ -209,6 +210,7 @@ TEST_F(DaemonVerbsTest, StatusAndStatShowLoginsAndLeases) {
   std::string out = Run({"status"}).out;
   EXPECT_THAT(out, HasSubstr("app: logged in, token until "));
   EXPECT_THAT(out, HasSubstr("ci: not logged in"));
+  EXPECT_THAT(out, HasSubstr("web: NOT LOGGED IN"));
   EXPECT_THAT(out, HasSubstr("1 lease; 7 minted"));
   EXPECT_THAT(out, HasSubstr("  not renewable"));
   EXPECT_THAT(out, HasSubstr("backend vault: db: no such role"));

@@ -12,6 +12,20 @@ class LeaseStopTest : public MachineFixture {
     loop_.RunFor(timeout + 1s);
     return *stopped;
   }
+  // Logins give tokens of somebody else.
+  void LendTokens() {
+    source_.on_login = [this](auto&&...) {
+      Token token = source_.NewToken();
+      token.lent = true;
+      return token;
+    };
+  }
+  // What a server says to a revocation that is ill for so long.
+  std::function<Answer<Done>(const std::string&)> IllFor(Duration time) {
+    return [this, well = loop_.Now() + time](auto&&...) -> Answer<Done> {
+      return loop_.Now() < well ? Answer<Done>(Outage()) : Answer<Done>(Done());
+    };
+  }
   void Scope(lease::Scope scope) {
     db().scope = scope;
     machine_->SetOptions(options_);
@@ -108,16 +122,9 @@ TEST_F(LeaseStopTest, AMintThatHangsKeepsNoTokenFromBeingRevoked) {
 
 // Somebody else's token is not revoked, so that the leases must be, each by itself.
 TEST_F(LeaseStopTest, AStopUsesAllItsTimeForLeasesOfAnothersToken) {
-  source_.on_login = [&](auto&&...) {
-    Token token = source_.NewToken();
-    token.lent = true;
-    return token;
-  };
+  LendTokens();
   ASSERT_TRUE(Read("db").ok());
-  const BootTime start = loop_.Now();
-  source_.on_revoke = [&](auto&&...) -> Answer<Done> {
-    return loop_.Now() - start < 55s ? Answer<Done>(Outage()) : Answer<Done>(Done());
-  };
+  source_.on_revoke = IllFor(55s);
   EXPECT_TRUE(Stop(true, 100s));
   EXPECT_TRUE(machine_->Report().leases.empty());
   EXPECT_TRUE(machine_->Report().problems.empty());
@@ -125,12 +132,7 @@ TEST_F(LeaseStopTest, AStopUsesAllItsTimeForLeasesOfAnothersToken) {
 
 TEST_F(LeaseStopTest, AStopTriesTheTokensAgainWhileLeasesAreLeft) {
   ASSERT_TRUE(Read("db").ok());
-  const BootTime start = loop_.Now();
-  const auto ill = [&](auto&&...) -> Answer<Done> {
-    return loop_.Now() - start < 55s ? Answer<Done>(Outage()) : Answer<Done>(Done());
-  };
-  source_.on_revoke = ill;
-  source_.on_revoke_token = ill;
+  source_.on_revoke = source_.on_revoke_token = IllFor(55s);
   EXPECT_TRUE(Stop(true, 100s));
   EXPECT_EQ(source_.figures.token_revocations, 2);
   EXPECT_TRUE(machine_->Report().leases.empty());
@@ -144,11 +146,7 @@ TEST_F(LeaseStopTest, APolicyThatMayNotRevokeIsAProblemAndTheTokensEndTakesTheLe
 }
 
 TEST_F(LeaseStopTest, ATokenOfSomebodyElseIsNotRevokedWhateverTheSettingsSayNow) {
-  source_.on_login = [&](auto&&...) {
-    Token token = source_.NewToken();
-    token.lent = true;
-    return token;
-  };
+  LendTokens();
   ASSERT_TRUE(Read("db").ok());
   source_.on_login = [&](auto&&...) { return source_.NewToken(); };
   options_.identities[""] = "another login";
