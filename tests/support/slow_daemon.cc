@@ -4,8 +4,8 @@
 //
 //   slow_daemon LEASEFSD --config FILE
 //
-// It shows web/s0 … web/s199, each with the key k, and writes "reads N" to STORE_PATH.reads whenever it was asked for a
-// value.
+// It shows web/s0 … web/s199, each with the key k, and writes "reads N", the values it was asked for, to
+// STORE_PATH.reads ten times a second.
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -98,11 +98,14 @@ class ScriptedStore {
     }
   }
 
+  // Renamed into place: whoever reads it finds a whole number at any time.
   void Tell() {
-    FILE* out = std::fopen(reads_file_.c_str(), "w");
+    std::string unfinished = reads_file_ + ".new";
+    FILE* out = std::fopen(unfinished.c_str(), "w");
     if (out != nullptr) {
       std::fprintf(out, "reads %lu\n", static_cast<unsigned long>(backend_.reads()));
       std::fclose(out);
+      std::rename(unfinished.c_str(), reads_file_.c_str());
     }
     loop_->After(std::chrono::milliseconds(100), [this] { Tell(); });
   }
