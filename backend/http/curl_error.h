@@ -5,8 +5,8 @@
 
 #include <string_view>
 
-#include "backend/http/address.h"
 #include "backend/http/options.h"
+#include "fs/base/address.h"
 #include "fs/base/result.h"
 
 namespace leasefs::http {

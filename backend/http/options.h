@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "backend/http/address.h"
 #include "backend/http/address_health.h"
+#include "fs/base/address.h"
 #include "fs/base/result.h"
 #include "fs/base/secret_buffer.h"
 #include "fs/base/time.h"

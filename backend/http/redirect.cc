@@ -24,7 +24,9 @@ Result<RedirectTarget> FollowRedirect(const Response& response, const std::vecto
     const size_t path_at =
         scheme_end == std::string_view::npos ? std::string_view::npos : location.find('/', scheme_end + 3);
     const auto address = ParseAddress(location.substr(0, path_at), PlainHttp::kRefused);
-    if (!address.ok()) return refused(StrCat("a redirect to what cannot be followed: ", address.error().message()));
+    if (!address.ok()) {
+      return refused(StrCat("a redirect to \"", Printable(location, 120), "\": ", address.error().message()));
+    }
     const auto known = std::ranges::find(configured, address.value());
     if (known == configured.end()) {
       return refused(

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "backend/http/address.h"
 #include "backend/http/message.h"
+#include "fs/base/address.h"
 
 namespace leasefs::http {
 

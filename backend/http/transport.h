@@ -7,9 +7,9 @@
 #include <memory>
 #include <string>
 
-#include "backend/http/address.h"
 #include "backend/http/message.h"
 #include "backend/http/options.h"
+#include "fs/base/address.h"
 
 namespace leasefs::http {
 

@@ -1,11 +1,8 @@
 // A backend of type "vault", and what [[tree]] says of such a backend.
-#include <arpa/inet.h>
-
 #include <algorithm>
-#include <cctype>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "fs/base/address.h"
 #include "fs/base/strings.h"
 #include "fs/config/bounds.h"
 #include "fs/config/sections.h"
@@ -16,7 +13,6 @@ namespace {
 using Type = TomlValue::Type;
 
 constexpr std::string_view kMethods = "write \"token\", \"approle\", \"cert\", \"kubernetes\", \"jwt\" or \"userpass\"";
-constexpr std::string_view kLocalhost = "localhost";
 constexpr char kServiceAccountToken[] = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 struct MethodWords {
@@ -30,53 +26,10 @@ constexpr MethodWords kMethodWords[] = {
     {"jwt", AuthOptions::Method::kJwt, "jwt"},       {"userpass", AuthOptions::Method::kUserpass, "password"},
 };
 
-bool IsPlain(std::string_view text) {  // printable ASCII without space
-  return std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
-}
-
-bool IsPort(std::string_view text) {
-  uint16_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  return error == std::errc() && end == text.data() + text.size() && port != 0;
-}
-
-bool IsLocalhost(std::string_view host) {
-  return std::equal(host.begin(), host.end(), kLocalhost.begin(), kLocalhost.end(),
-                    [](char a, char b) { return tolower(static_cast<unsigned char>(a)) == b; });
-}
-
-// A name or an IPv4 address, or an IPv6 address in brackets.
-bool IsHost(std::string_view host) {
-  constexpr size_t kMaxHostBytes = 253;  // RFC 1035, section 2.3.4, without the last dot
-  if (host.starts_with('[') && host.ends_with(']')) {
-    in6_addr parsed{};
-    return inet_pton(AF_INET6, std::string(host.substr(1, host.size() - 2)).c_str(), &parsed) == 1;
-  }
-  const auto fits = [](char c) {
-    return isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.' || c == '_';
-  };
-  return !host.empty() && host.size() <= kMaxHostBytes && host.front() != '-' && host.front() != '.' &&
-         std::all_of(host.begin(), host.end(), fits);
-}
-
-std::optional<Fault> AddressFault(std::string_view address) {
-  const Fault fault{"is no address of a server", "write \"https://HOST:PORT\""};
-  const bool tls = address.starts_with("https://");
-  if (!tls && !address.starts_with("http://")) return fault;
-  if (address.size() > bounds::kNameBytes || !IsPlain(address)) return fault;
-  std::string_view host = address.substr(address.find("://") + 3);
-  if (host.ends_with('/')) host.remove_suffix(1);
-  if (host.find('/') != std::string_view::npos) return Fault{"goes on behind the port", fault.remedy};
-  const size_t bracket = host.rfind(']');
-  const size_t colon = host.find(':', bracket == std::string_view::npos ? 0 : bracket);
-  if (colon != std::string_view::npos && !IsPort(host.substr(colon + 1))) return fault;
-  host = host.substr(0, colon);
-  if (!IsHost(host)) return fault;
-  in_addr parsed{};
-  const bool is_v4 = inet_pton(AF_INET, std::string(host).c_str(), &parsed) == 1;
-  const bool loopback = is_v4 ? ntohl(parsed.s_addr) >> 24 == 127 : host == "[::1]" || IsLocalhost(host);
-  if (tls || loopback) return std::nullopt;
-  return Fault{"is without TLS", "write \"https://…\": tokens and secrets could be read on the way"};
+std::optional<Fault> AddressFault(std::string_view text) {
+  const auto address = ParseAddress(text, PlainHttp::kToLoopback);
+  if (address.ok()) return std::nullopt;
+  return Fault{"is no address of a server", address.error().message()};
 }
 
 std::optional<Fault> NameFault(std::string_view name) {

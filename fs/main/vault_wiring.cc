@@ -106,7 +106,7 @@ Result<vault::VaultSettings> VaultSettingsOf(const VaultPart& part) {
   vault::VaultSettings settings;
   http::ClientOptions& client = settings.connection.client;
   for (const std::string& text : options.addresses) {
-    LEASEFS_ASSIGN_OR_RETURN(address, http::ParseAddress(text, http::PlainHttp::kToLoopback));
+    LEASEFS_ASSIGN_OR_RETURN(address, ParseAddress(text, PlainHttp::kToLoopback));
     client.addresses.push_back(std::move(address));
   }
   client.max_in_flight = options.concurrency;

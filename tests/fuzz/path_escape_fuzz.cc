@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <string>
 
-#include "backend/http/address.h"
 #include "backend/http/path_escape.h"
+#include "fs/base/address.h"
 #include "tests/fuzz/require.h"
 
 namespace leasefs::http {

@@ -107,7 +107,7 @@ class BadInput(VaultTest):
         self.daemon.write_config()
         refused = self.daemon.reload()
         self.assertNotEqual(refused.returncode, 0)
-        self.assertIn(b"goes on behind the port", refused.stderr)
+        self.assertIn(b"it ends after the port", refused.stderr)
         self.assertEqual(self.read("t/b/k"), "w")
 
     def test_a_server_that_is_a_web_page(self):

@@ -158,7 +158,7 @@ TEST_F(ErrorsTest, RetryAfterIsHandedOn) {
 
 // Pitfall 18 and its like: of several addresses, those that can serve are asked.
 TEST_F(ErrorsTest, ASealedAddressIsAvoided) {
-  options_.addresses.push_back(*http::ParseAddress("https://vault-2:8200", http::PlainHttp::kRefused));
+  options_.addresses.push_back(*ParseAddress("https://vault-2:8200", PlainHttp::kRefused));
   for (const int status : {472, 473, 501, 503}) {
     Again();
     Mount("kv/web", "kv", "kv");

@@ -37,7 +37,7 @@ class RealFixture : public testing::Test {
       loop_->Stop();
     });
     for (int i = 0; i < 100 && ReadFile(bao_->ca_file()).empty(); ++i) Pause();
-    settings_.connection.client.addresses = {*http::ParseAddress(bao_->address(), http::PlainHttp::kRefused)};
+    settings_.connection.client.addresses = {*ParseAddress(bao_->address(), PlainHttp::kRefused)};
     settings_.connection.client.health.first_backoff = std::chrono::milliseconds(50);
     UsePem("", "");
     for (int i = 0; i < 200 && Admin(http::Method::kGet, "sys/internal/ui/mounts", "", 0).empty(); ++i) Pause();

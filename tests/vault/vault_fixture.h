@@ -32,7 +32,7 @@ class VaultFixture : public testing::Test {
   VaultFixture() {
     settings_.identities[""] = {.method = LoginMethod::kToken, .file = "token"};
     files_.contents["token"] = "s.token\n";
-    options_.addresses = {*http::ParseAddress("https://vault-1:8200", http::PlainHttp::kRefused)};
+    options_.addresses = {*ParseAddress("https://vault-1:8200", PlainHttp::kRefused)};
   }
   ~VaultFixture() override {
     source_.reset();

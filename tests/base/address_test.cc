@@ -1,9 +1,9 @@
-#include "backend/http/address.h"
+#include "fs/base/address.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace leasefs::http {
+namespace leasefs {
 namespace {
 
 using testing::HasSubstr;
@@ -26,12 +26,12 @@ TEST(AddressTest, AnIpv6AddressNeedsBrackets) {
 }
 
 TEST(AddressTest, PlainHttpGoesToLoopbackOnlyAndOnlyIfAllowed) {
-  for (const char* text : {"http://127.0.0.1:8200", "http://127.1.2.3:1", "http://[::1]:8200", "http://localhost"}) {
+  for (const char* text : {"http://127.0.0.1:8200", "http://127.1.2.3:1", "http://[::1]:8200", "http://LOCALHOST"}) {
     EXPECT_TRUE(ParseAddress(text, PlainHttp::kToLoopback).ok()) << text;
     EXPECT_FALSE(ParseAddress(text, PlainHttp::kRefused).ok()) << text;
   }
-  for (const char* text :
-       {"http://10.0.0.1:8200", "http://vault:8200", "http://127.0.0.1.evil:8200", "http://localhost.evil"}) {
+  for (const char* text : {"http://10.0.0.1:8200", "http://vault:8200", "http://127.0.0.1.evil:8200",
+                           "http://localhost.evil", "http://127.1:8200", "http://127.0.0.256", "http://127."}) {
     EXPECT_THAT(ParseAddress(text, PlainHttp::kToLoopback).error().message(), HasSubstr("loopback")) << text;
   }
 }
@@ -56,6 +56,8 @@ TEST(AddressTest, EverythingElseIsRefused) {
                            "https://[::1]x",
                            "https://[a]:1",
                            "https://-a",
+                           "https://va\xc3\xa4lt",
+                           "https://::1:8200",
                            "https://.a",
                            "https://a:-1",
                            "https://a\n",
@@ -74,4 +76,4 @@ TEST(AddressTest, NothingIsHiddenBehindANul) {
 }
 
 }  // namespace
-}  // namespace leasefs::http
+}  // namespace leasefs

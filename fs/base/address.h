@@ -7,7 +7,7 @@
 
 #include "fs/base/result.h"
 
-namespace leasefs::http {
+namespace leasefs {
 
 enum class PlainHttp { kRefused, kToLoopback };
 
@@ -24,7 +24,7 @@ struct Address {
 };
 
 // "https://HOST[:PORT][/]"; "http://…" only to 127.0.0.0/8, [::1] and localhost, and only if allowed. Without a port,
-// 443 or 80. Errors are kInvalid and say what to write instead.
+// 443 or 80. Errors are kInvalid and say what is wrong or what to write instead, without the text itself.
 Result<Address> ParseAddress(std::string_view text, PlainHttp plain);
 
-}  // namespace leasefs::http
+}  // namespace leasefs
