@@ -25,7 +25,8 @@ Result<RedirectTarget> FollowRedirect(const Response& response, const std::vecto
         scheme_end == std::string_view::npos ? std::string_view::npos : location.find('/', scheme_end + 3);
     const auto address = ParseAddress(location.substr(0, path_at), PlainHttp::kRefused);
     if (!address.ok()) {
-      return refused(StrCat("a redirect to \"", Printable(location, 120), "\": ", address.error().message()));
+      return refused(StrCat("a redirect to \"", Printable(location, 120),
+                            "\", which cannot be followed: ", address.error().message()));
     }
     const auto known = std::ranges::find(configured, address.value());
     if (known == configured.end()) {

@@ -122,12 +122,6 @@ Logins::Logins(VaultClient& client, CredentialFiles& files, const VaultSettings&
   if (records_ != nullptr) ForgetUnused();
 }
 
-const std::string& Logins::NameSpaceOf(const std::string& identity) const {
-  const auto found = settings_.identities.find(identity);
-  const bool own = found != settings_.identities.end() && !found->second.name_space.empty();
-  return own ? found->second.name_space : settings_.name_space;
-}
-
 Subject Logins::SubjectOf(const std::string& identity, Asked asked) const {
   std::string place = identity.empty() ? "the login" : StrCat("the login of the identity \"", identity, "\"");
   const auto found = settings_.identities.find(identity);
@@ -186,7 +180,7 @@ void Logins::LoginByToken(const std::string& identity, SecretBuffer token, lease
   Question question;
   question.subject = SubjectOf(identity, Asked::kTokenLookup);
   question.path = "auth/token/lookup-self";
-  question.name_space = NameSpaceOf(identity);
+  question.name_space = settings_.name_space;
   question.token = SecretBuffer::CopyOf(held->Expose());
   const BootTime asked_at = client_.loop().Now();
   client_.Ask(std::move(question), [this, identity, held, asked_at, done = std::move(done)](Answer<VaultReply> answer) {
@@ -239,7 +233,7 @@ void Logins::Post(const std::string& identity, const SecretBuffer& credential, l
   question.subject = subject;
   question.method = http::Method::kPost;
   question.path = *escaped;
-  question.name_space = NameSpaceOf(identity);
+  question.name_space = settings_.name_space;
   question.body = LoginBody(how, credential);  // SECURITY: and no token, which would be another's
   client_.Ask(std::move(question), [subject, done = std::move(done)](Answer<VaultReply> answer) {
     if (auto* failure = FailureIn(answer)) return done(std::move(*failure));

@@ -24,9 +24,6 @@ class Logins {
   // Only what was got by a login of ours.
   void Revoke(const std::string& identity, const SecretBuffer& token, lease::Reply<Done> done);
 
-  // Of a request in this identity's name.
-  const std::string& NameSpaceOf(const std::string& identity) const;
-
  private:
   using GotCredential = std::function<void(lease::Answer<SecretBuffer>)>;
   struct Unwrapped {

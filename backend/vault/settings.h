@@ -25,7 +25,6 @@ struct Identity {
   // kAppRole: the file holds a response-wrapping token that was made by this request and no other, as in
   // "auth/approle/role/web/secret-id". "": it holds the secret-id itself.
   std::string wrapped = {};
-  std::string name_space = {};  // of the login and of all that its token reads; "": as VaultSettings says
 };
 
 struct VaultSettings {
@@ -35,7 +34,7 @@ struct VaultSettings {
   std::string client_certificate_file;
   std::string client_key_file;
 
-  std::string name_space;  // "team/a"; "": the root
+  std::string name_space;  // of the logins and of all that their tokens read, "team/a"; "": the root
   std::map<std::string, Identity> identities;
 
   // Of one request with all its attempts. Nobody waits for a reading longer than S25 lets a reader wait; but what was

@@ -29,7 +29,7 @@ Duration LifeOf(const Members& data) {
 
 void Logins::Renew(const std::string& identity, const SecretBuffer& token, lease::Reply<lease::Renewal> done) {
   Question question =
-      AboutSelf(SubjectOf(identity, Asked::kTokenRenewal), "auth/token/renew-self", token, NameSpaceOf(identity));
+      AboutSelf(SubjectOf(identity, Asked::kTokenRenewal), "auth/token/renew-self", token, settings_.name_space);
   question.method = http::Method::kPost;
   question.body = SecretBuffer::CopyOf("{}");
   const Subject subject = question.subject;
@@ -48,7 +48,7 @@ void Logins::Renew(const std::string& identity, const SecretBuffer& token, lease
 void Logins::Check(const std::string& identity, const SecretBuffer& token, lease::Reply<lease::TokenState> done) {
   auto held = std::make_shared<SecretBuffer>(SecretBuffer::CopyOf(token.Expose()));
   client_.Ask(
-      AboutSelf(SubjectOf(identity, Asked::kTokenLookup), "auth/token/lookup-self", token, NameSpaceOf(identity)),
+      AboutSelf(SubjectOf(identity, Asked::kTokenLookup), "auth/token/lookup-self", token, settings_.name_space),
       [this, identity, held, done = std::move(done)](Answer<VaultReply> answer) {
         if (auto* failure = FailureIn(answer)) {
           if (failure->cause != Cause::kForbidden) return done(std::move(*failure));
@@ -63,7 +63,7 @@ void Logins::Check(const std::string& identity, const SecretBuffer& token, lease
 void Logins::TellDeadFromDenied(const std::string& identity, const SecretBuffer& token, Failure denied,
                                 lease::Reply<lease::TokenState> done) {
   client_.Ask(
-      AboutSelf(SubjectOf(identity, Asked::kTokenLookup), "sys/internal/ui/mounts", token, NameSpaceOf(identity)),
+      AboutSelf(SubjectOf(identity, Asked::kTokenLookup), "sys/internal/ui/mounts", token, settings_.name_space),
       [denied = std::move(denied), done = std::move(done)](Answer<VaultReply> answer) {
         auto* failure = FailureIn(answer);
         if (failure == nullptr) return done(denied);
@@ -77,7 +77,7 @@ void Logins::TellDeadFromDenied(const std::string& identity, const SecretBuffer&
 
 void Logins::Revoke(const std::string& identity, const SecretBuffer& token, lease::Reply<Done> done) {
   Question question =
-      AboutSelf(SubjectOf(identity, Asked::kTokenRevocation), "auth/token/revoke-self", token, NameSpaceOf(identity));
+      AboutSelf(SubjectOf(identity, Asked::kTokenRevocation), "auth/token/revoke-self", token, settings_.name_space);
   question.method = http::Method::kPost;
   question.body = SecretBuffer::CopyOf("{}");
   client_.Ask(std::move(question), [done = std::move(done)](Answer<VaultReply> answer) {

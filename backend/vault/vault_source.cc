@@ -100,21 +100,20 @@ struct VaultSource::Impl {
 
   KvPlace KvPlaceOf(const lease::Tree& tree, const Spot& spot) const {
     return {.location = spot.location,
-            .name_space = logins.NameSpaceOf(tree.identity),
+            .name_space = settings.name_space,
             .version = tree.version,
             .tree = tree.name,
             .ttl = tree.ttl};
   }
 
   void Locate(const lease::Tree& tree, const std::string& below, const SecretBuffer& token, Places::Done done) {
-    places.Locate(tree, below, logins.NameSpaceOf(tree.identity), token, std::move(done));
+    places.Locate(tree, below, settings.name_space, token, std::move(done));
   }
 
   // Reads or mints what is no KV.
   void GetPlain(const lease::Tree& tree, const Spot& spot, const SecretBuffer& token, lease::Reply<lease::Grant> done);
   void ListPlain(const lease::Tree& tree, const Spot& spot, const SecretBuffer& token, lease::Reply<lease::Names> done);
-  Question LeaseQuestion(Subject subject, std::string_view path, const std::string& identity,
-                         const SecretBuffer& token) const;
+  Question LeaseQuestion(Subject subject, std::string_view path, const SecretBuffer& token) const;
 
   const VaultSettings settings;
   VaultClient client;
@@ -224,7 +223,7 @@ void VaultSource::Impl::GetPlain(const lease::Tree& tree, const Spot& spot, cons
     question.method = method == "PUT" ? http::Method::kPut : http::Method::kPost;
     question.body = BodyOf(tree.params);
   }
-  question.name_space = logins.NameSpaceOf(tree.identity);
+  question.name_space = settings.name_space;
   question.token = SecretBuffer::CopyOf(token.Expose());
   question.may_be_raw = spot.facts.answer == AnswerKind::kRaw || !minted;
   if (minted) question.lane = StrCat("mint ", question.name_space, " ", spot.path);
@@ -256,13 +255,12 @@ void VaultSource::Impl::ListPlain(const lease::Tree& tree, const Spot& spot, con
 
 // ---- leases ----
 
-Question VaultSource::Impl::LeaseQuestion(Subject subject, std::string_view path, const std::string& identity,
-                                          const SecretBuffer& token) const {
+Question VaultSource::Impl::LeaseQuestion(Subject subject, std::string_view path, const SecretBuffer& token) const {
   Question question;
   question.subject = std::move(subject);
   question.method = http::Method::kPost;
   question.path = path;
-  question.name_space = logins.NameSpaceOf(identity);
+  question.name_space = settings.name_space;
   question.token = SecretBuffer::CopyOf(token.Expose());
   return question;
 }
@@ -271,7 +269,7 @@ void VaultSource::Renew(const lease::Tree& tree, const std::string& lease_id, co
                         Duration wanted, lease::Reply<lease::Renewal> done) {
   const Subject subject{
       .asked = Asked::kLeaseRenewal, .place = StrCat("a lease of ", tree.name), .path = "update on sys/leases/renew"};
-  Question question = impl_->LeaseQuestion(subject, "sys/leases/renew", tree.identity, token);
+  Question question = impl_->LeaseQuestion(subject, "sys/leases/renew", token);
   const int64_t seconds = std::chrono::ceil<std::chrono::seconds>(std::max(wanted, Duration(0))).count();
   question.body = LeaseBody(lease_id, StrCat(",\"increment\":", seconds, "}"));
   question.lane = StrCat("renew ", question.name_space, " ", PathOfLease(lease_id));
@@ -288,11 +286,11 @@ void VaultSource::Renew(const lease::Tree& tree, const std::string& lease_id, co
 }
 
 // Asynchronous: the server takes it on and goes on trying when, say, the database is away.
-void VaultSource::Revoke(const std::string& identity, const std::string& lease_id, const SecretBuffer& token,
+void VaultSource::Revoke(const std::string& /*identity*/, const std::string& lease_id, const SecretBuffer& token,
                          lease::Reply<Done> done) {
   Question question = impl_->LeaseQuestion(
       {.asked = Asked::kLeaseRevocation, .place = "a lease", .path = "update on sys/leases/revoke"},
-      "sys/leases/revoke", identity, token);
+      "sys/leases/revoke", token);
   question.body = LeaseBody(lease_id, ",\"sync\":false}");
   impl_->client.Ask(std::move(question), [done = std::move(done)](Answer<VaultReply> answer) {
     if (auto* failure = FailureIn(answer)) return done(std::move(*failure));

@@ -270,12 +270,15 @@ TEST_F(RealLoginTest, AMethodThatIsNotMountedAndANamespace) {
   Pause();
   Put("team/kv/data/a", R"({"data":{"in":"team"}})");
   files_.contents["password"] = "p";
-  Use({.method = LoginMethod::kUserpass, .role = "ann", .file = "password", .name_space = "team"});
+  settings_.name_space = "team";
+  Use({.method = LoginMethod::kUserpass, .role = "ann", .file = "password"});
   const auto token = Good(Login("web"));
   ExpectGood("web", token, seconds(10));
   lease::Tree tree = At("kv/a");
   tree.identity = "web";
   EXPECT_EQ(Text(Good(Get(tree, token.value)), "in"), "team");
+  settings_.name_space.clear();
+  source_.reset();
   EXPECT_EQ(Text(Good(Get(At("team/kv/a"), root_)), "in"), "team");  // a namespace may be part of the path
 }
 
