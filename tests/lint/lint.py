@@ -150,6 +150,15 @@ def uncited_clauses(promises, tests):
             yield f"fs/SEMANTICS.md:{line}: no test is named after S{clause[1]}"
 
 
+def missing_tests(document, tests):
+    """Every test that a document names in backquotes, Suite.Test or test_words, is there."""
+    for line, text in enumerate(document.split("\n"), 1):
+        for suite, name, python in re.findall(r"`(\w+Test)\.(\w+)`|`(test_\w+)`", text):
+            pattern = rf"def {python}\(" if python else rf"TEST(_F|_P)?\({suite}, {name}\)"
+            if not re.search(pattern, tests):
+                yield line, python or f"{suite}.{name}"
+
+
 def self_test():
     """A lint that finds nothing in what is wrong is worth nothing."""
     wrong = {
@@ -168,6 +177,9 @@ def self_test():
     fine = list(violations("fs/secrets/ok.cc", '#include "fs/base/result.h"\nvoid F() {\n}\n'))
     if list(uncited_clauses("* **S1** a\n* **S2** b", "test_s1_s2_x")) or not list(uncited_clauses("* **S1** a", "S11_x")):
         blind.append("uncited clauses")
+    named = "`ATest.B` `test_c`"
+    if list(missing_tests(named, "TEST_F(ATest, B)\ndef test_c(")) or len(list(missing_tests(named, "TEST(ATest, Bc) test_c("))) != 2:
+        blind.append("missing tests")
     if blind or fine:
         print("lint self-test failed: not found in", blind, "wrongly found", fine)
         return 1
@@ -183,6 +195,9 @@ def main():
         found += violations(path, (ROOT / path).read_text(encoding="utf-8"))
     tests = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("*_test.*"))
     found += uncited_clauses((ROOT / "fs/SEMANTICS.md").read_text(encoding="utf-8"), tests)
+    for document in ("backend/vault/PITFALLS.md",):
+        found += [f"{document}:{line}: there is no test {name}"
+                  for line, name in missing_tests((ROOT / document).read_text(encoding="utf-8"), tests)]
     tops = {p.name for p in ROOT.iterdir() if not p.name.startswith(".") and p.name != "build"}
     allowed = {"CMakeLists.txt", "CMakePresets.json", "README.md", "fs", "backend", "packaging", "systemd", "tests"}
     found += [f"{name}:1: does not belong at the top level" for name in sorted(tops - allowed)]

@@ -181,7 +181,7 @@ TEST_F(EnginesTest, ATokenAsASecret) {
   EXPECT_EQ(grant.ends - grant.asked_at, seconds(60));
 }
 
-// Pitfalls 9 and 10: a credential is minted by one request that is not sent again.
+// PITFALLS 9 and 10: a credential is minted by one request that is not sent again.
 TEST_F(EnginesTest, AMintIsNotSentTwice) {
   const Tree tree = At("db", "database", "creds/app");
   On("GET db/creds/app", 500, Errors("internal error"));
@@ -204,7 +204,7 @@ TEST_F(EnginesTest, AStaticRoleChangesWithItsRotation) {
   EXPECT_THAT(Names(Good(List(tree))), ElementsAre("username", "password", "rotation_period", "last_vault_rotation"));
 }
 
-// Pitfall 14.
+// PITFALLS 14.
 TEST_F(EnginesTest, ATtlOfZeroMeansThatItRotatesNow) {
   const Tree tree = At("db", "database", "static-creds/app");
   Answer("GET db/static-creds/app",

@@ -141,7 +141,7 @@ TEST_F(ErrorsTest, AnAnswerThatIsTooDeepIsTooLarge) {
   EXPECT_THAT(Reading(200, Envelope("\"data\":{\"a\":" + deep + "}")), StartsWith("refused too_large: "));
 }
 
-// Pitfall 17.
+// PITFALLS 17.
 TEST_F(ErrorsTest, RetryAfterIsHandedOn) {
   Mount("kv/web", "kv", "kv");
   for (const int status : {429, 503}) {
@@ -156,7 +156,7 @@ TEST_F(ErrorsTest, RetryAfterIsHandedOn) {
   EXPECT_EQ(Failed(Get(Static())).retry_after, std::optional<Duration>(seconds(1)));
 }
 
-// Pitfall 18 and its like: of several addresses, those that can serve are asked.
+// PITFALLS 18 and its like: of several addresses, those that can serve are asked.
 TEST_F(ErrorsTest, ASealedAddressIsAvoided) {
   options_.addresses.push_back(*ParseAddress("https://vault-2:8200", PlainHttp::kRefused));
   for (const int status : {472, 473, 501, 503}) {
@@ -170,7 +170,7 @@ TEST_F(ErrorsTest, ASealedAddressIsAvoided) {
   }
 }
 
-// Pitfall 34, and more: what a server says goes into logs only where it can hold nothing but words.
+// PITFALLS 34, and more: what a server says goes into logs only where it can hold nothing but words.
 TEST_F(ErrorsTest, OnlyWordsAreQuoted) {
   EXPECT_EQ(Quotable("1 error occurred:\n\t* permission denied\n\n"), "1 error occurred: * permission denied");
   EXPECT_EQ(Quotable("unknown role: app-1"), "unknown role: app-1");

@@ -63,7 +63,7 @@ TEST_F(KvTest, AMountWithSlashesInItsPath) {
   EXPECT_THAT(Texts(Good(Get(TreeAt("team/a/kv/x/y"))).fields), ElementsAre("k=v"));
 }
 
-// Pitfall 11: lease_duration without a lease is a hint of 32 days, and nothing ends then.
+// PITFALLS 11: lease_duration without a lease is a hint of 32 days, and nothing ends then.
 TEST_F(KvTest, Version1HasNoEnd) {
   Mount("kv1/web", "kv1", "kv");
   On("GET kv1/web", 200,
@@ -194,7 +194,7 @@ TEST_F(KvTest, AnOutageOfEitherQuestionIsNoListing) {
   EXPECT_EQ(Failed(List(TreeAt("secret/web"))).cause, Cause::kOutage);
 }
 
-// Pitfall 28.
+// PITFALLS 28.
 TEST_F(KvTest, AnEmptyMountIsAnEmptyFolder) {
   MountKv2("secret");
   On("GET secret/metadata/?list=true", 404, Errors(""));
@@ -294,7 +294,7 @@ TEST_F(KvTest, ASecretThatBecameAFolderIsListedAllTheSame) {
 
 // ---- engines by configuration; paths ----
 
-// Pitfall 16: least-privilege tokens may not ask what is mounted.
+// PITFALLS 16: least-privilege tokens may not ask what is mounted.
 TEST_F(KvTest, AnEngineOfTheSettingsNeedsNoDetection) {
   On("GET sys/internal/ui/mounts/secret/web", 403, Errors("preflight capability check returned 403"));
   On("GET secret/data/web", 200, Version(R"({"a":"b"})"));
@@ -317,7 +317,7 @@ TEST_F(KvTest, WithoutItTheErrorSaysWhatAPolicyMustGrant) {
               AllOf(HasSubstr("forbidden denied: secret/web: "), HasSubstr("<mount>/data/<path>")));
 }
 
-// Pitfall 27.
+// PITFALLS 27.
 TEST_F(KvTest, PathsAreEscapedOnce) {
   On("GET sys/internal/ui/mounts/secret/a%20b/%25%23%3F%C3%A4", 200,
      Envelope(R"("data":{"path":"secret/","type":"kv","options":{"version":"2"}})"));

@@ -62,7 +62,7 @@ TEST_F(LoginsTest, ARootTokenNeverEndsAndOneInItsLastSecondDoes) {
   EXPECT_EQ(Good(Login()).life, seconds(1));
 }
 
-// Pitfall 30: the machine refuses it, so it must be told.
+// PITFALLS 30: the machine refuses it, so it must be told.
 TEST_F(LoginsTest, ANumberOfUsesIsTold) {
   On("GET auth/token/lookup-self", 200, Envelope(R"("data":{"ttl":60,"num_uses":5})"));
   EXPECT_EQ(Good(Login()).uses, 5U);
@@ -112,7 +112,7 @@ TEST_F(LoginsTest, AChangedFileIsTold) {
   EXPECT_EQ(changed.size(), 2U);
 }
 
-// Pitfall 32.
+// PITFALLS 32.
 TEST_F(LoginsTest, AChangedClientCertificateIsAChangedCredential) {
   std::vector<std::string> changed;
   settings_.client_certificate_file = "client.pem";
@@ -352,7 +352,7 @@ TEST_F(LoginsTest, ATokenIsRenewed) {
   EXPECT_EQ(Last().headers.at("X-Vault-Token"), "s.token");
 }
 
-// Pitfall 2: not permitted means not renewable.
+// PITFALLS 2: not permitted means not renewable.
 TEST_F(LoginsTest, ATokenThatCannotBeRenewedIsGone) {
   On("POST auth/token/renew-self", 400, Errors("batch tokens cannot be renewed"));
   On("POST auth/token/renew-self", 403, Errors("permission denied"));
@@ -362,7 +362,7 @@ TEST_F(LoginsTest, ATokenThatCannotBeRenewedIsGone) {
   EXPECT_EQ(Failed(Renew()).cause, Cause::kOutage);
 }
 
-// Pitfall 15.
+// PITFALLS 15.
 TEST_F(LoginsTest, ADeadTokenIsToldFromOneThatMayNotAsk) {
   On("GET auth/token/lookup-self", 403, Errors("permission denied"));
   On("GET sys/internal/ui/mounts", 200, Envelope(R"("data":{"auth":{},"secret":{}})"));
