@@ -52,11 +52,15 @@ path = "**"
 user = ["$user"]
 TOML
 export LEASEFS_CONFIG=$top/leasefs.toml
-"$leasefsd" --config "$LEASEFS_CONFIG" >daemon.log 2>&1 &
-keeper=$!
-pids+=("$keeper")
-claim "leasefsd serves $mount" until_true grep -q serving daemon.log
+start() {  # start LOG
+  "$leasefsd" --config "$LEASEFS_CONFIG" >"$1" 2>&1 &
+  keeper=$!
+  pids+=("$keeper")
+  until_true grep -q serving "$1"
+}
+claim "leasefsd serves $mount" start daemon.log
 as_user() { setpriv --reuid="$user" --regid="$(id -g "$user")" --clear-groups env -i PATH="$PATH" LC_ALL=C "$@"; }
+password_of() { as_user cat "$mount/$1/password"; }
 # psql as it comes, told only where its files are.
 login() {
   as_user PGPASSFILE="$mount/app/pgpass" PGSERVICEFILE="$mount/app/pg_service.conf" "$bin/psql" -X -At -w service=app \

@@ -22,6 +22,7 @@ admin_password=$(openssl rand -hex 16)
 sql "create role baoadmin login createrole password '$admin_password'; create table facts (n integer); insert into facts values (42);
   grant select on facts to baoadmin with grant option" >>demo.log
 roles() { sql "select rolname from pg_roles where rolname like 'v-%' order by oid"; }
+no_role() { local left; left=$(roles) && [ -z "$left" ]; }
 
 say "OpenBao, over TLS, with an audit of its own"
 install -d -m 755 bao
@@ -43,13 +44,14 @@ audit "file" "demo" {
 HCL
 export BAO_ADDR=https://127.0.0.1:$bao_port BAO_CACERT=$top/bao/cert.pem HOME=$top/bao
 "$bao" server -config="$top/bao/server.hcl" >bao/server.log 2>&1 &
-pids+=($!)
+server=$!
+pids+=("$server")
 until_true listens $bao_port || { tail -5 bao/server.log >&2; exit 1; }
 "$bao" operator init -key-shares=1 -key-threshold=1 -format=json >bao/init.json
 "$bao" operator unseal "$(jq -r '.unseal_keys_b64[0]' bao/init.json)" >>demo.log
 BAO_TOKEN=$(jq -r .root_token bao/init.json)
 export BAO_TOKEN
-claim "OpenBao serves on $BAO_ADDR, unsealed" until_true "$bao" token lookup
+claim "OpenBao serves on $BAO_ADDR, unsealed" until_true "$bao" token lookup -field=policies
 # What the server itself counted, of requests that succeeded: counted OPERATIONS PATH-REGEX, as of now.
 counted() {
   jq -s --arg operations "$1" --arg path "^($2)$" '[.[] | select(.type == "response" and .error == null
