@@ -4,9 +4,9 @@
 //   bench_vault_server CERTIFICATE KEY SECRETS DELAY_US LEASE_SECONDS
 //
 // kv/ (version 1) has the secrets s0 … with the one key k, of 100 bytes; database/creds/NAME mints a credential whose
-// lease of LEASE_SECONDS cannot be renewed. Each answer comes DELAY_US after its request. Prints its address, and
-// serves until its standard input ends. GET /v1/bench/counts tells how many requests of which kind there were, and is
-// not counted itself.
+// lease of LEASE_SECONDS cannot be renewed. Any AppRole may log in. Each answer comes DELAY_US after its request.
+// Prints its address, and serves until its standard input ends. GET /v1/bench/counts tells how many requests of which
+// kind there were, and is not counted itself.
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -38,8 +38,9 @@ class VaultScript {
     std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
     path.remove_prefix(path.starts_with("/v1/") ? 4 : 0);
     if (path == "bench/counts") return Answer(200, Counts());
+    if (path == "auth/approle/login") return Count("logins"), Login();
     if (path.starts_with("auth/token/")) return Own(path);
-    if (path.starts_with("sys/internal/ui/mounts/")) return Count("other"), Mount(path.substr(23));
+    if (path.starts_with("sys/internal/ui/mounts/")) return Count("mounts"), Mount(path.substr(23));
     if (path.starts_with("sys/leases/revoke")) return Count("revocations"), Answer(204, "");
     if (path.starts_with("database/creds/")) return Count("mints"), Credential(path);
     const bool list = request.method == "LIST" || request.target.find("list=true") != std::string::npos;
@@ -59,8 +60,16 @@ class VaultScript {
     return Answer(200, body, "Content-Type: application/json\r\n");
   }
 
+  static std::string Login() {
+    return Answer(200,
+                  R"({"request_id":"r","lease_id":"","renewable":false,"lease_duration":0,"data":null,"auth":)"
+                  R"({"client_token":"s.token-of-a-login","accessor":"a","policies":["app"],"lease_duration":86400,)"
+                  R"("renewable":true,"token_type":"service","num_uses":0}})",
+                  "Content-Type: application/json\r\n");
+  }
+
   std::string Own(std::string_view path) {
-    Count(path.ends_with("/lookup-self") || path.ends_with("/renew-self") ? "token" : "logins");
+    Count("token");
     if (path.ends_with("/lookup-self")) {
       return Data(R"({"id":"t","ttl":86400,"renewable":true,"policies":["app"],"num_uses":0,"type":"service"})", "", 0);
     }
