@@ -57,16 +57,17 @@ def put2(bao, name, /, mount="kv2", namespace=None, **keys):
     return bao("PUT", f"{mount}/data/{name}", {"data": keys}, namespace=namespace)["data"]["version"]
 
 
-def database(bao, postgres, path="database"):
-    bao("PUT", f"sys/mounts/{path}", {"type": "database"})
+def database(bao, postgres, path="database", namespace=None):
+    bao("PUT", f"sys/mounts/{path}", {"type": "database"}, namespace=namespace)
     bao("PUT", f"{path}/config/pg", {
         "plugin_name": "postgresql-database-plugin", "allowed_roles": ["*"], "username": ADMIN, "password": postgres.admin_password,
-        "connection_url": f"postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{postgres.port}/postgres?sslmode=disable"})
+        "connection_url": f"postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{postgres.port}/postgres?sslmode=disable"}, namespace=namespace)
 
 
-def database_role(bao, name, ttl="1h", max_ttl="24h", path="database"):
+def database_role(bao, name, ttl="1h", max_ttl="24h", path="database", namespace=None):
     """Returns the path that mints."""
-    bao("PUT", f"{path}/roles/{name}", {"db_name": "pg", "default_ttl": ttl, "max_ttl": max_ttl, "creation_statements": [GRANTS]})
+    bao("PUT", f"{path}/roles/{name}", {"db_name": "pg", "default_ttl": ttl, "max_ttl": max_ttl, "creation_statements": [GRANTS]},
+        namespace=namespace)
     return f"{path}/creds/{name}"
 
 
