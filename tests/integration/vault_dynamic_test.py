@@ -195,12 +195,21 @@ class Dynamic(VaultTest):
         self.assertIn("state_key", self.daemon.cli("status").stdout.decode())
 
     def test_a_policy_that_may_not_revoke_is_said_in_status_and_the_lease_runs_out(self):
-        path = self.role(ttl="3s", max_ttl="1h")
+        path = self.role(ttl="8s", max_ttl="1h")
         setup.policy(self.bao, "norevoke", {"database/*": ["read"]})
         self.serve(tree("db", path, idle="2s"), self.approle(["norevoke"], "norevoke"))
         username, _ = self.credential("db")
-        wait_for("status says it", lambda: "revoke" in self.daemon.cli("status").stdout.decode(), 15)
-        wait_for("it ran out", lambda: not self.held(username), 15)
+        said = "the lease may not be revoked and runs out: "
+
+        def problem():
+            return next((text for text in self.daemon.json("status")["problems"] if said in text), None)
+        text = wait_for("status says it", problem, 15)
+        self.assertIn("vault: db: ", text)
+        self.assertIn("the token's policy does not allow update on sys/leases/revoke", text)
+        self.assertTrue(self.held(username), "it was revoked all the same")
+        wait_for("it ran out", lambda: not self.held(username), 20)
+        self.assertEqual(self.bao.leases(path), [])
+        wait_for("status is done with it", lambda: problem() is None, 5)
 
     def test_s18_static_secrets_and_other_leases_go_on_where_one_cannot_be_minted(self):
         path = self.role()
