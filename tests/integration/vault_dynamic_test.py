@@ -195,25 +195,40 @@ class Dynamic(VaultTest):
         self.assertEqual(self.daemon.process.wait(15), 0)
         self.wait_until_given_back(path, username)
 
-    def test_s15_with_a_state_key_the_leases_of_a_power_cut_are_revoked_at_the_next_start(self):
+    def power_cut(self, state_key, prefix=()):
+        """What a daemon with that key had minted is kept when it starts again in this boot, and revoked in the next."""
         path = self.role()
-        key = self.secret_file(f"leasefs-store-key-1:{base64.b64encode(os.urandom(32)).decode()}\n")
         state = tempfile.mkdtemp(prefix="leasefs-state-")
         shutil.chown(state, "leasefs-backend")
         self.addCleanup(shutil.rmtree, state)
-        self.serve(tree("db", path), backend={"state_key": at(key), "state_file": f"{state}/vault.leases"})
+        self.daemon = self.daemon_for(tree("db", path), backend={"state_key": state_key, "state_file": f"{state}/vault.leases"})
+        self.daemon.start(prefix=prefix)
         username, _ = self.credential("db")
         time.sleep(1)  # what was minted in the last moment before a power cut is not listed, and runs out
+        self.assertNotIn("state_key", self.daemon.cli("status").stdout.decode())
         self.daemon.kill_all()
-        self.daemon.start()
+        self.daemon.start(prefix=prefix)
         self.assertTrue(self.held(username), "of this boot: a program may live on it")
         self.daemon.kill_all()
         boot = pathlib.Path(state, "boot_id")
         boot.write_text("00000000-0000-0000-0000-000000000000\n", encoding="ascii")
-        self.daemon.start(prefix=["unshare", "--mount", "--propagation", "private", "sh", "-c",
+        self.daemon.start(prefix=[*prefix, "unshare", "--mount", "--propagation", "private", "sh", "-c",
                                   'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"', str(boot)])
         wait_for("the lease of before is revoked", lambda: not self.held(username), 15)
-        self.assertEqual(self.bao.leases(path), [])
+        self.wait_until_given_back(path)
+
+    def state_key(self):
+        return f"leasefs-store-key-1:{base64.b64encode(os.urandom(32)).decode()}\n"
+
+    def test_s15_with_a_state_key_the_leases_of_a_power_cut_are_revoked_at_the_next_start(self):
+        self.power_cut(at(self.secret_file(self.state_key())))
+
+    def test_s15_the_state_key_may_be_a_credential_of_the_service_manager(self):
+        with tempfile.TemporaryDirectory(prefix="leasefs-credentials-") as directory:
+            credential = pathlib.Path(directory, "leases-key")
+            credential.touch(0o400)
+            credential.write_text(self.state_key(), encoding="ascii")
+            self.power_cut({"credential": "leases-key"}, ["env", f"CREDENTIALS_DIRECTORY={directory}"])
 
     def test_without_a_state_key_status_says_that_leases_are_not_listed(self):
         self.serve(tree("db", self.role()))
