@@ -3,6 +3,7 @@
 say. Counts are those of the server's audit device and of pg_roles."""
 
 import base64
+import concurrent.futures
 import datetime
 import errno
 import os
@@ -20,11 +21,17 @@ from harness import ALICE, BOB, as_user, wait_for
 from vault_harness import VaultTest, at, stays, tree
 
 READERS = int(os.environ.get("LEASEFS_READERS", "10000"))
+KEYS = ("username", "password")
 
 
 def moment(text):
     """A time of the server's, as time.time() counts."""
     return datetime.datetime.fromisoformat(re.sub(r"\.(\d{6})\d*", r".\1", text).replace("Z", "+00:00")).timestamp()
+
+
+def read_file(place):
+    with open(place, encoding="utf-8") as file:
+        return file.read()
 
 
 class Dynamic(VaultTest):
@@ -48,6 +55,20 @@ class Dynamic(VaultTest):
         for username in usernames:
             wait_for(f"{username} is revoked", lambda u=username: not self.held(u))
         wait_for("the server has no lease any more", lambda: self.bao.leases(path) == [])
+
+    def bind_mounts(self, name):
+        """The directory of a secret at another place, and its files at others: the directory, [the username, the password]."""
+        self.credential(name)
+        place = pathlib.Path(tempfile.mkdtemp(prefix="leasefs-bound-"))
+        self.addCleanup(shutil.rmtree, place)
+        place.chmod(0o755)
+        (place / "directory").mkdir()
+        for key in KEYS:
+            (place / key).touch()
+        for source, target in ((self.path(name), place / "directory"), *((f"{self.path(name)}/{key}", place / key) for key in KEYS)):
+            subprocess.run(["mount", "--bind", source, target], check=True)
+            self.addCleanup(subprocess.run, ["umount", target], check=True)
+        return str(place / "directory"), [str(place / key) for key in KEYS]
 
     def test_s15_a_crowd_of_readers_of_a_cold_credential_is_one_mint(self):
         path = self.role()
@@ -140,6 +161,46 @@ class Dynamic(VaultTest):
         self.assertLess(end - last, 1.5)
         self.assertNotEqual(self.credential("db"), first)
         wait_for("it ends", lambda: not self.held(first[0]), 15)
+
+    def test_s8_s9_s10_after_a_rotation_every_way_gets_the_new_one_and_descriptors_keep_theirs(self):
+        path = self.role(ttl="5s", max_ttl="5s")
+        names = ("cached", "plain")
+        self.serve([tree("cached", path, mint_interval="1s"), tree("plain", path, mint_interval="1s", page_cache=False)])
+        ways = {name: [self.path(name), *self.bind_mounts(name)] for name in names}
+
+        def pair(way):
+            return [read_file(place) for place in way] if isinstance(way, list) else [read_file(f"{way}/{key}") for key in KEYS]
+
+        def rounds(ways):
+            """Each way is the first one to see a rotation once; then all have it, whose pages were all read before."""
+            found = []
+            for first in ways:
+                for _ in range(3):  # a rotation may fall between
+                    before = [pair(way) for way in ways]
+                    held = [os.open(way[1] if isinstance(way, list) else f"{way}/password", os.O_RDONLY) for way in ways]
+                    current, end = pair(ways[0]), time.monotonic() + 15
+                    if before == [current] * len(ways):
+                        break
+                while pair(first) == current and time.monotonic() < end:
+                    time.sleep(0.02)
+                after = [pair(way) for way in ways]
+                kept = [os.pread(descriptor, 1000, 0).decode() for descriptor in held]
+                found.append([before, current, after, kept, [pair(way) for way in ways]])
+                for descriptor in held:
+                    os.close(descriptor)
+            return found
+
+        def child():
+            with concurrent.futures.ThreadPoolExecutor(len(names)) as threads:
+                return list(threads.map(lambda name: rounds(ways[name]), names))
+        for name, found in zip(names, as_user(ALICE, child)):
+            self.assertEqual(len(found), 3, found)
+            for before, current, after, kept, again in found:
+                self.assertEqual(before, [current] * 3, f"{name}: not the same by each way")
+                self.assertNotEqual(after[0], current, name)
+                self.assertEqual(after, [after[0]] * 3, f"{name}: an old one was handed out after a new one")
+                self.assertEqual(kept, [current[1]] * 3, f"{name}: a descriptor changed")
+                self.assertEqual(again, after, name)
 
     def test_s19_nobody_gets_a_credential_with_less_than_min_ttl_left(self):
         path = self.role(ttl="8s", max_ttl="8s")
