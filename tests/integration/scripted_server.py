@@ -106,9 +106,10 @@ class ScriptedServer:
         with self._lock:
             return [value for request in self.requests for name, value in request.headers.items() if name in ("x-vault-token", "authorization")]
 
-    def count(self, path):
+    def count(self, path, since=0):
+        """Of those that arrived, but for the first `since`."""
         with self._lock:
-            return sum(1 for request in self.requests if request.path.split("?")[0] == path)
+            return sum(1 for request in self.requests[since:] if request.path.split("?")[0] == path)
 
     def close(self):
         with contextlib.suppress(OSError):
@@ -123,15 +124,32 @@ class ScriptedServer:
 
 
 class FakeVault:
-    """A script for ScriptedServer: a KV v1 mount at kv/, whose secrets the test names, and a token that is good. `odd` goes first:
-    {path: function(request, stream)}, for what a real server never says."""
+    """A script for ScriptedServer: a KV v1 mount at kv/, whose secrets the test names, a token that is good, and a role that logs in by approle.
+    `leased`: {path: seconds}, where each GET makes a credential with a lease. `odd` goes first: {path: function(request, stream)}, for what a
+    real server never says. `outage` goes before all: None, a status, or "hang" and "close", which give no answer."""
 
-    def __init__(self, secrets=None, token="the token"):
+    def __init__(self, secrets=None, token="the token", leased=None):
         self.secrets = secrets or {}
         self.token = token
+        self.leased = leased or {}
         self.odd = {}
+        self.minted = self.renewed = 0
+        self.outage = None
+        self._calm = threading.Event()
+
+    def fail(self, how):
+        self._calm.clear()
+        self.outage = how
+
+    def recover(self):
+        self.outage = None
+        self._calm.set()
 
     def __call__(self, request, stream):
+        if (how := self.outage) is not None:
+            if how == "hang":
+                self._calm.wait(60)
+            return errors(how, "it fails") if isinstance(how, int) else None
         path = request.path.split("?")[0]
         if path in self.odd:
             return self.odd[path](request, stream)
@@ -139,18 +157,33 @@ class FakeVault:
             return answer(200, {"initialized": True, "sealed": False, "standby": False, "version": "2.7.2"})
         if path == "sys/seal-status":
             return answer(200, {"initialized": True, "sealed": False, "type": "shamir", "version": "2.7.2"})
+        if path == "auth/approle/login":
+            return data(None, auth=self._auth())
         if request.headers.get("x-vault-token") != self.token:
             return errors(403, "permission denied")
         if path == "auth/token/lookup-self":
             return data({"id": self.token, "ttl": 3600, "renewable": True, "policies": ["default"], "num_uses": 0, "type": "service"})
         if path == "auth/token/renew-self":
-            return data(None, auth={"client_token": self.token, "lease_duration": 3600, "renewable": True, "policies": ["default"],
-                                    "token_type": "service", "num_uses": 0, "mfa_requirement": None})
+            return data(None, auth=self._auth())
         if path.startswith("sys/internal/ui/mounts/kv"):
             return data({"path": "kv/", "type": "kv", "options": {"version": "1"}, "uuid": "u", "accessor": "kv_1"})
+        if path.startswith("sys/internal/ui/mounts/database"):
+            return data({"path": "database/", "type": "database", "options": None, "uuid": "d", "accessor": "database_1"})
+        if path in self.leased:
+            self.minted += 1
+            return data({"username": f"v-{self.minted}", "password": f"p-{self.minted}"}, lease_id=f"{path}/{self.minted}", renewable=True,
+                        lease_duration=self.leased[path])
+        if path == "sys/leases/renew":
+            self.renewed += 1
+            lease = json.loads(request.body)["lease_id"]
+            return data(None, lease_id=lease, renewable=True, lease_duration=self.leased[lease.rsplit("/", 1)[0]])
         if path == "kv" or path.startswith("kv/"):
             return self._kv(request, path)
         return errors(404, "no handler for route")
+
+    def _auth(self):
+        return {"client_token": self.token, "lease_duration": 3600, "renewable": True, "policies": ["default"], "token_type": "service",
+                "num_uses": 0, "mfa_requirement": None}
 
     def _kv(self, request, path):
         name = path[len("kv/"):].rstrip("/")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Rows F4 and F9 to F13 of the fault matrix that no real server causes: a scripted one stalls, drips, lies, redirects and shows bad
+"""Rows F1, F2, F4 and F9 to F13 of the fault matrix where no real server will do: a scripted one stalls, drips, lies, redirects and shows bad
 certificates. A path that fails touches no other, and the token reaches no host but the configured ones."""
 
 import errno
@@ -20,7 +20,73 @@ from scripted_server import FakeVault, ScriptedServer, answer, data, errors
 from vault_harness import VaultDaemon, at, tree
 
 TOKEN = "s.TheTokenOfTheseTests"
+SLACK = 2  # s, for what a busy machine adds to a deadline
 ENVELOPE = b'{"request_id":"r","lease_id":"","renewable":false,"lease_duration":60,"data":%s,"wrap_info":null,"warnings":null,"auth":null}'
+
+
+class Outage:
+    """A server of its own that fails in one way, and a daemon with a static, a leased and two cold secrets of it. Several run side by side."""
+
+    WARM, COLD, LIFE = "database/creds/warm", "database/creds/cold", 20  # s
+
+    def __init__(self, test, how):
+        self.test, self.how = test, how
+        self.vault = FakeVault({"a": {"k": "value"}, "cold": {"k": "value"}}, TOKEN, {self.WARM: self.LIFE, self.COLD: 3600})
+        self.server = test.server(self.vault)
+        test.addCleanup(self.vault.recover)
+        self.errno = errno.EREMOTEIO if isinstance(how, int) else errno.ETIMEDOUT  # S25
+
+    def open(self, name):
+        return errno_as(ALICE, self.daemon.mount / name)
+
+    def credential(self):
+        return [read_as(ALICE, self.daemon.mount / "warm" / key) for key in ("username", "password")]
+
+    def is_stale(self):
+        return self.daemon.words("t/a/k").startswith("stale: ")
+
+    def begin(self):
+        trees = tree("t", "kv", ttl="1s", max_stale="5s") + tree("warm", self.WARM) + tree("cold", self.COLD)
+        self.daemon = self.test.serve(self.server, trees, auth={"method": "approle", "role_id": "r", "secret_id": at(self.test.token_file)})
+        self.test.assertEqual(self.open("t/a/k"), 0)
+        self.held = self.credential()
+        self.test.assertEqual((self.server.count("auth/approle/login"), self.server.count(self.WARM)), (1, 1))
+        self.vault.fail(self.how)
+        self.mark, self.begun = len(self.server.requests), time.monotonic()
+
+    def copies_are_served(self):
+        wait_for(f"{self.how}: stale", lambda: self.open("t/a/k") == 0 and self.is_stale(), 5)
+        self.test.assertEqual(self.credential(), self.held)
+
+    def what_is_cold_fails(self):
+        for name in ("t/cold/k", "cold/password"):
+            self.test.assertEqual((self.how, name, self.open(name)), (self.how, name, self.errno))
+        wait_for(f"{self.how}: max_stale is over", lambda: self.open("t/a/k") == self.errno)
+
+    def has_tried_to_renew(self):
+        """Twice, or, where no answer comes and the address rests, for the time when it was due."""
+        if isinstance(self.how, int):
+            return self.server.count("sys/leases/renew", self.mark) >= 2
+        return time.monotonic() - self.begun > self.LIFE * 0.75
+
+    def end(self):
+        self.test.assertEqual(self.credential(), self.held)
+        requests = len(self.server.requests) - self.mark
+        tried = {path: self.server.count(path, self.mark) for path in (
+            "auth/approle/login", self.WARM, self.COLD, "sys/leases/revoke", "auth/token/revoke-self", "auth/token/revoke")}
+        self.vault.recover()
+        took = time.monotonic() - self.begun
+        print(f"{self.how}: {took:.1f} s, {requests} requests, of them {tried}")
+        self.test.assertLess(took, self.LIFE)
+        self.test.assertLessEqual(tried.pop(self.COLD), 1)  # there was one open, so one mint
+        self.test.assertEqual(set(tried.values()), {0}, tried)
+
+    def is_over(self):
+        wait_for(f"{self.how}: all is there", lambda: [self.open(name) for name in ("t/a/k", "t/cold/k", "cold/password", "warm/password")] == [0] * 4, 40)
+        self.test.assertEqual([self.server.count(path) for path in ("auth/approle/login", "sys/leases/revoke")], [1, 0])
+        if isinstance(self.how, int):  # the others' address rested, perhaps beyond the end of the lease
+            wait_for(f"{self.how}: it is renewed", lambda: self.vault.renewed > 0)
+            self.test.assertEqual((self.credential(), self.server.count(self.WARM)), (self.held, 1))
 
 
 class Evil(unittest.TestCase):
@@ -43,11 +109,12 @@ class Evil(unittest.TestCase):
     def setUp(self):
         self.vault = FakeVault({"good": {"k": "value"}, **{f"s{n}": {"k": f"value {n}"} for n in range(100)}}, TOKEN)
 
-    def serve(self, server, trees=None, deadline="2s", address=None, **options):
+    def serve(self, server, trees=None, deadline="2s", address=None, auth=None, **options):
         self.daemon = VaultDaemon(address or server.address, options.pop("ca", self.authority.ca), [trees or tree("t", "kv", ttl="1s")],
-                                  {"method": "token", "token": at(self.token_file)}, extra=f'[limits]\ndeadline = "{deadline}"\n', **options)
+                                  auth or {"method": "token", "token": at(self.token_file)}, extra=f'[limits]\ndeadline = "{deadline}"\n', **options)
         self.addCleanup(self._close, self.daemon)
         self.daemon.start()
+        return self.daemon
 
     def _close(self, daemon):
         if self._outcome is not None and not self._outcome.success:
@@ -60,13 +127,35 @@ class Evil(unittest.TestCase):
     def errno(self, name):
         return errno_as(ALICE, self.daemon.mount / name)
 
-    def resident(self):
-        """KiB of the backend's process."""
+    def resident(self, what="VmRSS"):
+        """KiB of the backend's process; VmHWM: the most since forget_peak()."""
         pid = self.daemon.child(self.daemon.backend_role())
         for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(what + ":"):
                 return int(line.split()[1])
-        raise AssertionError("no VmRSS")
+        raise AssertionError(f"no {what}")
+
+    def forget_peak(self):
+        pathlib.Path(f"/proc/{self.daemon.child(self.daemon.backend_role())}/clear_refs").write_text("5")
+
+    # F1, F2, F4: outages. A real server's audit does not know what was asked of it while it was down; this one records all that arrives.
+
+    def test_f1_f2_f4_in_an_outage_no_login_mint_or_revocation_is_even_tried(self):
+        outages = [Outage(self, how) for how in (500, 502, 503, "hang", "close")]
+        for outage in outages:
+            outage.begin()
+        for outage in outages:
+            outage.copies_are_served()
+        for outage in outages:
+            outage.what_is_cold_fails()
+        under_way = list(outages)
+        while under_way:
+            for outage in [outage for outage in under_way if outage.has_tried_to_renew()]:
+                outage.end()
+                under_way.remove(outage)
+            time.sleep(0.02)
+        for outage in outages:
+            outage.is_over()
 
     # F4: what a load balancer and a broken storage say.
 
@@ -117,10 +206,13 @@ class Evil(unittest.TestCase):
             for _ in range(3000):
                 stream.sendall(b"1\r\n \r\n")
                 time.sleep(0.01)
-        self.vault.odd = {"kv/drip": drip, "kv/stall": stall, "kv/endless": endless}
-        self.serve(self.server())
+        ways = [drip, stall, endless]
+        self.vault.odd = {f"kv/stalls{number}": ways[number % 3] for number in range(15)}  # all but one of as many as are asked for at once
+        names = [name.removeprefix("kv/") for name in self.vault.odd]
+        server = self.server()
+        self.serve(server, deadline="6s")
 
-        def times(count, first):
+        def times(first, count=40):
             def child():
                 found = []
                 for number in range(first, first + count):
@@ -130,22 +222,29 @@ class Evil(unittest.TestCase):
                     found.append(time.monotonic() - start)
                 return sorted(found)
             return as_user(ALICE, child)
-        calm = times(40, 0)
-        names = [name.removeprefix("kv/") for name in self.vault.odd]
-        readers = [threading.Thread(target=self.errno, args=(f"t/{name}/k",)) for name in names]
+        ended = {}
+
+        def end(name):
+            start = time.monotonic()
+            ended[name] = (self.errno(f"t/{name}/k"), time.monotonic() - start)
+        calm = times(0)
+        readers = [threading.Thread(target=end, args=(name,)) for name in names]
         for reader in readers:
             reader.start()
-        time.sleep(0.3)
-        busy = times(40, 40)
+        wait_for("all of them are asked for", lambda: sum(map(server.count, self.vault.odd)) == 15, 3)
+        busy = times(40)
+        self.assertEqual(ended, {}, busy)
         for reader in readers:
             reader.join()
-        print(f"the slowest of 40 other secrets: {calm[-1] * 1000:.1f} ms calm, {busy[-1] * 1000:.1f} ms beside three stalling ones")
-        self.assertLess(busy[-1], max(0.1, 5 * calm[-1]))
-        for name in names:
+        for what, found in (("calm", calm), ("beside 15 that stall", busy)):
+            print(f"40 other secrets, {what}: median {found[20] * 1000:.1f} ms, at most {found[-1] * 1000:.1f} ms")
+        self.assertLess(busy[20], 3 * calm[20] + 0.1)
+        self.assertLess(busy[-1], 2)  # one that waits for a stalling one to end takes up to its 6 s
+        self.assertEqual(set(ended), set(names))
+        for name, (number, took) in ended.items():
             with self.subTest(name):
-                start = time.monotonic()
-                self.assertIn(self.errno(f"t/{name}/k"), (errno.ETIMEDOUT, errno.EREMOTEIO))
-                self.assertLess(time.monotonic() - start, 2.3)
+                self.assertIn(number, (errno.ETIMEDOUT, errno.EREMOTEIO))
+                self.assertLess(took, 6 + SLACK)
 
     # F10: bodies.
 
@@ -160,7 +259,8 @@ class Evil(unittest.TestCase):
         bodies = {
             "truncated": (ENVELOPE % b'{"k":"v"}')[:-20], "not-json": b"<html>hello</html>", "empty": b"", "array": b"[1,2,3]",
             "bad-utf8": ENVELOPE % b'{"k":"\xff\xfe"}', "deep": ENVELOPE % (b'{"k":' + b"[" * 1000000 + b"]" * 1000000 + b"}"),
-            "keys": ENVELOPE % keys, "nul-outside": b"\x00" + ENVELOPE % b'{"k":"v"}'}
+            "keys": ENVELOPE % keys, "twice": ENVELOPE % b'{"k":"v","k":"w"}', "data-twice": b'{"data":{"k":"v"},"data":{"k":"w"}}',
+            "twice-below": ENVELOPE % b'{"k":{"a":1,"a":2}}', "nul-outside": b"\x00" + ENVELOPE % b'{"k":"v"}'}
         for name, body in bodies.items():
             self.vault.odd[f"kv/{name}"] = lambda request, stream, body=body: answer(200, body)
         self.vault.odd["kv/bomb"] = lambda request, stream: answer(200, gzip_bomb, Content_Encoding="gzip")
@@ -172,12 +272,15 @@ class Evil(unittest.TestCase):
         before, pid = self.resident(), self.daemon.child(self.daemon.backend_role())
         for name in [*bodies, "bomb", "gigabyte", "short"]:
             with self.subTest(name):
+                self.forget_peak()
                 # An answer that ends before its length is a connection that broke.
                 self.assertIn(self.errno(f"t/{name}/k"), (errno.EREMOTEIO, errno.EFBIG if name != "short" else errno.ETIMEDOUT))
+                peak = self.resident("VmHWM")
+                taken = len(bodies.get(name, b"")) // 1024  # whole, up to 16 MiB, before it is looked at
+                print(f"{name}: resident {before} KiB before, {peak} KiB at the peak, of an answer of {taken} KiB")
+                self.assertLess(peak - before - taken, 8 * 1024)
                 self.assertEqual(self.read("t/good/k"), "value")
-        after = self.resident()
-        print(f"resident: {before} KiB before, {after} KiB after")
-        self.assertLess(after - before, 8 * 1024)
+        self.assertLess(self.resident() - before, 8 * 1024)
         self.assertEqual(self.daemon.child(self.daemon.backend_role()), pid, "it was killed by an answer")
 
     # F11: sizes.
@@ -216,7 +319,7 @@ class Evil(unittest.TestCase):
         try:
             self.assertEqual(self.errno("t/good/k"), errno.EREMOTEIO)
             self.assertEqual(server.tokens(), [])
-            wait_for("status says why", lambda: any(word in self.daemon.cli("status").stdout.decode().lower() for word in ("certificate", "tls")), 3)
+            wait_for("status says why", lambda: any(word in self.daemon.cli("status").stdout.decode().lower() for word in ("certificate", "tls")))
         finally:
             self.daemon.stop()
 
