@@ -2,16 +2,19 @@
 """Rows F1 to F7 of the fault matrix, caused by the real server: it is killed, paused, sealed, a token, lease or policy is taken away, a leader
 falls. An outage causes no login, no mint and no revocation, and a path that fails touches no other (S18)."""
 
+import concurrent.futures
 import errno
+import os
 import threading
 import time
 
 import harness
 import openbao_setup as setup
 from harness import ALICE, as_user, wait_for
-from openbao import pause, resume
+from openbao import Audit, pause, resume
 from vault_harness import VaultTest, tree
 
+SLACK = 2  # s, for what a busy machine adds to a deadline; without one, a reader would wait for half a minute or for ever
 
 def timed(call):
     """(the value, seconds)"""
@@ -26,7 +29,7 @@ class Faults(VaultTest):
     def prepare(cls):
         setup.policy(cls.bao, "app", {"kv1/*": ["read", "list"], "database/creds/*": ["read"], "sys/leases/revoke": ["update"]})
         setup.kv1(cls.bao)
-        for name in ("a", "b", "cold"):
+        for name in ("a", "b", "cold", *(f"cold{number}" for number in range(5))):
             setup.put1(cls.bao, name, k="value")
 
     def setUp(self):
@@ -89,25 +92,26 @@ class Faults(VaultTest):
     def assert_no_harm(self, mark, path):
         self.assertEqual(self.counts(mark, path), {"logins": 0, "mints": 0, "revocations": 0})
 
-    def served_to_its_end(self, name, begin, life, **times):
-        """F1: a leased copy is served to the end of its lease, and after it EKEYEXPIRED; then the server is back."""
+    def served_to_its_end(self, name, begin, life, min_ttl=0, **times):
+        """F1: a leased copy is served to the end of its lease, and after it EKEYEXPIRED; with min_ttl, only while it has that left to live (S19
+        goes before S14). Then the server is back."""
         path = self.role(name, ttl=f"{life}s", **times)
-        self.serve(tree("db", path), **self.deadline)
+        self.serve(tree("db", path, **({"min_ttl": f"{min_ttl}s"} if min_ttl else {})), **self.deadline)
         credential = self.credential("db")
-        mark, start = self.audit.mark(), time.monotonic()
-        over = begin()
-        errors = []
-        while time.monotonic() < start + life + 2:
+        mark, start = self.audit.mark(), time.monotonic()  # its life began before
+        over, usable = begin(), life - min_ttl
+        opens = []
+        while time.monotonic() < start + life + 2 or sum(begun > life for begun, _ in opens) < 5:
+            begun = time.monotonic() - start
             got, took = timed(lambda: self.errno("db/password"))
-            errors.append((time.monotonic() - start, got))
-            self.assertLess(took, 2.3)
-            if got == 0 and time.monotonic() < start + life - 1.5:
+            opens.append((begun, got))
+            self.assertLess(took, 2 + SLACK)
+            if got == 0 and time.monotonic() < start + usable - 1.5:
                 self.assertEqual(self.credential("db"), credential)
             time.sleep(0.1)
-        good = [when for when, got in errors if got == 0]
-        self.assertGreater(max(good), life - 2.5, errors)
-        self.assertLess(max(good), life + 0.2, "served after its end")
-        self.assertEqual({got for when, got in errors if when > life + 0.3}, {errno.EKEYEXPIRED})
+        self.assertGreater(max(begun for begun, got in opens if got == 0), usable - 2.5, opens)
+        self.assertEqual({got for begun, got in opens if begun > life}, {errno.EKEYEXPIRED}, opens)
+        self.assertLessEqual({got for begun, got in opens if begun > usable}, {errno.ETIMEDOUT, errno.EKEYEXPIRED}, opens)
         over()
         wait_for("a new one", lambda: self.errno("db/password") == 0, 40)
         self.assertEqual((self.audit.logins(mark), self.audit.mints(path, mark), self.audit.revocations(mark)), (0, 1, 0))
@@ -117,6 +121,9 @@ class Faults(VaultTest):
 
     def test_f1_a_leased_copy_is_served_to_the_end_of_its_lease_when_the_server_never_answers(self):
         self.served_to_its_end("f1paused", self.paused, 8)
+
+    def test_f1_with_min_ttl_a_leased_copy_is_served_while_it_has_that_left_and_no_longer(self):
+        self.served_to_its_end("f1min", self.killed, 10, min_ttl=4)
 
     def test_f4_a_leased_copy_is_served_to_the_end_of_its_lease_when_the_server_is_sealed(self):
         self.served_to_its_end("f4", self.sealed, 8)
@@ -132,7 +139,7 @@ class Faults(VaultTest):
         last = start
         while time.monotonic() < start + 12:
             got, took = timed(lambda: self.errno("t/a/k"))
-            self.assertLess(took, 2.3)
+            self.assertLess(took, 2 + SLACK)
             if got != 0:
                 break
             last = time.monotonic()
@@ -158,25 +165,30 @@ class Faults(VaultTest):
         self.assertEqual(self.read("t/a/k"), "value")
         mark = self.audit.mark()
         over = self.paused()
-        got, took = timed(lambda: self.errno("t/cold/k"))
-        self.assertEqual(got, errno.ETIMEDOUT)
-        self.assertLess(took, 2.2 + 0.1)
 
-        def opens():
-            """In a process that is there already: what counts is the open, not the fork."""
+        def opens(names, side_by_side=False):
+            """[errno, seconds] of each, in a process that is there already: what counts is the open, not the fork."""
             def child():
-                times = []
-                for _ in range(30):
+                def open_it(name):
                     start = time.monotonic()
                     try:
-                        open(self.path("t/cold/k"), "rb").close()
+                        os.close(os.open(self.path(f"t/{name}/k"), os.O_RDONLY))
+                        return [0, time.monotonic() - start]
                     except OSError as error:
-                        times.append([error.errno, time.monotonic() - start])
-                return times
+                        return [error.errno, time.monotonic() - start]
+                with concurrent.futures.ThreadPoolExecutor(len(names) if side_by_side else 1) as pool:
+                    return list(pool.map(open_it, names))
             return as_user(ALICE, child)
-        all_of_them = opens()
-        fast = [took for number, took in all_of_them if number == errno.ETIMEDOUT and took < 0.005]
-        self.assertGreaterEqual(len(fast), 20, all_of_them)
+        first = opens([f"cold{number}" for number in range(5)], side_by_side=True)
+        self.assertEqual({number for number, _ in first}, {errno.ETIMEDOUT}, first)
+        shortest, longest = min(took for _, took in first), max(took for _, took in first)
+        print(f"{self.id()}: {shortest:.3f} to {longest:.3f} s at a deadline of 2 s")
+        self.assertTrue(1.8 < shortest < 2.2, first)  # 10 %; a busy machine can only make some of them longer
+        self.assertLess(longest, 2 + SLACK)
+        later = opens(["cold"] * 30)
+        fast = sorted(took for number, took in later if number == errno.ETIMEDOUT and took < 0.1)
+        self.assertGreaterEqual(len(fast), 20, later)
+        print(f"{self.id()}: while the breaker is open {len(fast)} of 30 under 0.1 s, median {fast[len(fast) // 2] * 1000:.2f} ms")
         self.assertEqual(self.read("t/a/k"), "value")
         over()
         wait_for("it is there", lambda: self.errno("t/cold/k") == 0, 31)
@@ -226,7 +238,8 @@ class Faults(VaultTest):
         wait_for("both are read", lambda: self.errno("t/cold/k") == 0, 5)
         wait_for("a credential that works", lambda: self.logs_in("db"), 10)
         self.assertEqual(self.audit.logins(mark), 1)
-        self.assertLessEqual(self.audit.count("auth/token/lookup-self", since=mark, failed=True), 2)
+        looks = [self.audit.count("auth/token/lookup-self", since=mark, failed=failed) for failed in (True, False)]
+        self.assertEqual(looks, [1, 0])
 
     def test_f5_when_the_login_is_refused_too_it_is_ekeyrejected(self):
         auth = self.approle(role="leaving")
@@ -249,6 +262,22 @@ class Faults(VaultTest):
         mark = self.audit.mark()
         self.bao.revoke(self.bao.leases(path)[0])
         wait_for("another one", lambda: self.errno("db/password") == 0 and self.credential("db") != old, 8)
+        self.assertTrue(self.logs_in("db"))
+        self.assertEqual((self.audit.logins(mark), self.audit.mints(path, mark)), (0, 1))
+
+    def test_f6_until_a_revoked_lease_is_replaced_it_is_ekeyrevoked(self):
+        path = self.role("f6late", ttl="4s", max_ttl="1h")
+        self.serve([tree("db", path, mint_interval="14s"), tree("t", "kv1")])
+        old, minted = self.credential("db"), time.monotonic()
+        mark = self.audit.mark()
+        self.bao.revoke(self.bao.leases(path)[0])
+        wait_for("it is noticed", lambda: self.errno("db/password") == errno.EKEYREVOKED, 6)
+        self.assertLess(time.monotonic() - minted, 8)  # later an open would wait for the mint
+        self.assertEqual(self.errno("db/username"), errno.EKEYREVOKED)
+        self.assertIn("revoked", self.daemon.words("db/password"))
+        self.assertEqual((self.read("t/a/k"), self.audit.mints(path, mark)), ("value", 0))
+        wait_for("another one", lambda: self.errno("db/password") == 0, 20)
+        self.assertNotEqual(self.credential("db"), old)
         self.assertTrue(self.logs_in("db"))
         self.assertEqual((self.audit.logins(mark), self.audit.mints(path, mark)), (0, 1))
 
@@ -294,38 +323,46 @@ class Faults(VaultTest):
 
 class Cluster(VaultTest):
     NODES = 3
+    POSTGRES = True
 
     @classmethod
     def prepare(cls):
-        setup.policy(cls.bao, "app", {"kv1/*": ["read", "list"]})
+        setup.policy(cls.bao, "app", {"kv1/*": ["read", "list"], "database/creds/*": ["read"], "sys/leases/revoke": ["update"]})
         setup.kv1(cls.bao)
         for number in range(200):
             setup.put1(cls.bao, f"s{number}", k=f"value {number}")
 
-    def logins(self, marks):
-        """Counted where they were made: at the node that was the leader."""
-        return sum(node.audit.logins(mark) for node, mark in zip(self.bao.nodes, marks))
+    def total(self, count, marks):
+        """Counted where they were made: at the nodes that led."""
+        return sum(count(node.audit, mark) for node, mark in zip(self.bao.nodes, marks))
 
-    def read_over(self, fall):
-        """Reads a known and a new secret every moment while the leader falls: what is known is there, what is not fails in time at worst and is
-        there soon, and nobody logs in again."""
-        self.serve(tree("t", "kv1", ttl="1s"))
+    def read_over(self, name, fall):
+        """Reads a known, a new and a leased secret every moment while the leader falls: what is known is there, what is not fails in time at worst
+        and is there soon, the lease is renewed by the next leader, and nobody logs in, mints or revokes."""
+        path = setup.database_role(self.bao, name, ttl="20s")
+        self.serve([tree("t", "kv1", ttl="1s"), tree("db", path)])
         self.assertEqual(self.read("t/s0/k"), "value 0")
+        credential, minted = self.credential("db"), time.monotonic()
         marks = [node.audit.mark() for node in self.bao.nodes]
         old = fall()
         number, failed, end = 1, 0, time.monotonic() + 8
         while time.monotonic() < end and number < 200:
-            self.assertEqual(self.read("t/s0/k"), "value 0")
+            self.assertEqual((self.read("t/s0/k"), self.credential("db")), ("value 0", credential))
             got, took = timed(lambda n=number: self.errno(f"t/s{n}/k"))
             self.assertIn(got, (0, errno.ETIMEDOUT, errno.EREMOTEIO))
-            self.assertLess(took, 5.5)
+            self.assertLess(took, 5 + SLACK)
             number, failed = number + 1, failed + (got != 0)
             time.sleep(0.05)
         print(f"{self.id()}: {failed} of {number} new ones failed")
         for again in range(1, number):
             wait_for("it is there", lambda n=again: self.errno(f"t/s{n}/k") == 0, 31)
             self.assertEqual(self.read(f"t/s{again}/k"), f"value {again}")
-        self.assertEqual(self.logins(marks), 0)
+        wait_for("a renewal", lambda: self.total(Audit.renewals, marks) >= 1, 30)
+        time.sleep(max(0.0, minted + 21 - time.monotonic()))  # beyond the end that the fallen leader gave it
+        self.assertEqual(self.credential("db"), credential)
+        self.assertTrue(self.postgres.can_log_in(*credential))
+        counts = [self.total(count, marks) for count in (Audit.logins, lambda audit, mark: audit.mints(path, mark), Audit.revocations)]
+        self.assertEqual(counts, [0, 0, 0])
         return old
 
     def test_f4_a_leader_that_is_killed_fails_no_read_of_what_is_known(self):
@@ -333,10 +370,10 @@ class Cluster(VaultTest):
             old = self.bao.leader()
             self.bao.kill(old)
             return old
-        self.bao.start(self.read_over(fall))
+        self.bao.start(self.read_over("killed", fall))
 
     def test_f4_a_leader_that_steps_down_fails_no_read_of_what_is_known(self):
-        self.read_over(self.bao.step_down)
+        self.read_over("stepped", self.bao.step_down)
 
 
 if __name__ == "__main__":
