@@ -1,5 +1,7 @@
 #include "backend/http/curl_transfer.h"
 
+#include <openssl/ssl.h>
+
 #include <algorithm>
 
 #include "backend/http/curl_error.h"
@@ -80,6 +82,7 @@ void CurlTransfer::SetTls() {
   Set(CURLOPT_SSL_VERIFYHOST, 2L);
   // Each connection verifies anew; a resumed session would not.
   Set(CURLOPT_SSL_SESSIONID_CACHE, 0L);
+  Set(CURLOPT_SSL_CTX_FUNCTION, &CurlTransfer::OnTlsContext);
   // Parsing the system's 140 authorities takes tens of milliseconds; a file that was replaced counts soon.
   Set(CURLOPT_CA_CACHE_TIMEOUT, 60L);
   if (!tls.ca_file.empty() || !tls.ca_directory.empty()) {
@@ -187,6 +190,12 @@ void CurlTransfer::SetHeaders() {
     header_list_[i] = {.data = text + starts[i], .next = i + 1 < starts.size() ? &header_list_[i + 1] : nullptr};
   }
   Set(CURLOPT_HTTPHEADER, header_list_.data());
+}
+
+// SECURITY: a second handshake (TLS 1.2) would not be compared with the name that the first one proved.
+CURLcode CurlTransfer::OnTlsContext(CURL* /*easy*/, void* context, void* /*self*/) noexcept {
+  SSL_CTX_set_options(static_cast<SSL_CTX*>(context), SSL_OP_NO_RENEGOTIATION);
+  return CURLE_OK;
 }
 
 size_t CurlTransfer::OnHeader(char* data, size_t size, size_t count, void* self) noexcept {

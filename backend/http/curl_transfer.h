@@ -48,6 +48,7 @@ class CurlTransfer {
   void SetHeaders();
   long Info(CURLINFO info) const;
 
+  static CURLcode OnTlsContext(CURL* easy, void* context, void* self) noexcept;
   static size_t OnHeader(char* data, size_t size, size_t count, void* self) noexcept;
   static size_t OnBody(char* data, size_t size, size_t count, void* self) noexcept;
   static int OnRequest(void* self, char* peer, char* local, int peer_port, int local_port) noexcept;

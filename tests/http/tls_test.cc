@@ -1,6 +1,7 @@
 // Who is believed to be the server, and whom the server believes us to be.
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <fstream>
 #include <sstream>
 
@@ -19,6 +20,7 @@ using test::RecordedRequest;
 using test::TlsServer;
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 class TlsTest : public ClientFixture {
@@ -106,6 +108,23 @@ TEST_F(TlsTest, AddressesWithOneServerNameStayApart) {
 TEST_F(TlsTest, TlsOlderThan12IsNotSpoken) {
   EXPECT_THAT(Try({.files = files_, .max_tls_version = TLS1_1_VERSION}), StartsWith("remote: "));
   EXPECT_EQ(Try({.files = files_, .max_tls_version = TLS1_2_VERSION}), "status 200");
+}
+
+// What came of a second handshake would be verified by nobody.
+TEST_F(TlsTest, AServerThatAsksForAnotherHandshakeIsRefused) {
+  std::atomic<int> asked = 0;
+  std::atomic<int> taken_part = 0;
+  TlsServer server({.files = files_, .max_tls_version = TLS1_2_VERSION}, [&](TlsServer::Connection& connection) {
+    if (!connection.Read()) return;
+    ++asked;
+    if (!connection.Renegotiate()) return;
+    ++taken_part;
+    connection.Write(Answer(200, "after another handshake"));
+  });
+  ConnectTo(server);
+  EXPECT_THAT(Outcome(Get("/v1/a", seconds(2))), Not(StartsWith("status")));
+  EXPECT_GE(asked, 1);
+  EXPECT_EQ(taken_part, 0);
 }
 
 TEST_F(TlsTest, AServerThatDoesNotSpeakTls) {

@@ -1,5 +1,6 @@
 #include "tests/support/tls_server.h"
 
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -156,6 +157,28 @@ bool TlsServer::Connection::Write(std::string_view bytes) {
   if (ssl_)
     return SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size())) == static_cast<int>(bytes.size());
   return send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
+}
+
+bool TlsServer::Connection::Renegotiate() {
+  const auto proof = [this] {  // of the last handshake, by the peer
+    std::string bytes(64, '\0');
+    bytes.resize(SSL_get_peer_finished(ssl_.get(), bytes.data(), bytes.size()));
+    return bytes;
+  };
+  const std::string first = proof();
+  if (SSL_renegotiate(ssl_.get()) != 1 || SSL_do_handshake(ssl_.get()) != 1) return false;  // asks, and goes on
+  const int flags = fcntl(fd_.get(), F_GETFL);
+  fcntl(fd_.get(), F_SETFL, flags | O_NONBLOCK);
+  pollfd waiting{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+  char byte = 0;
+  // Reading takes part in a handshake, and fails by an alert.
+  while (proof() == first) {
+    const int got = SSL_peek(ssl_.get(), &byte, 1);
+    if (got <= 0 && SSL_get_error(ssl_.get(), got) != SSL_ERROR_WANT_READ) break;
+    if (proof() == first && poll(&waiting, 1, 5000) != 1) break;
+  }
+  fcntl(fd_.get(), F_SETFL, flags);
+  return proof() != first;
 }
 
 void TlsServer::Connection::Reset() {

@@ -41,6 +41,7 @@ class TlsServer {
     // Blocks. Nothing: the peer ended it, or the server is being stopped. Records the request.
     std::optional<RecordedRequest> Read();
     bool Write(std::string_view bytes);         // false: the peer is gone
+    bool Renegotiate();                         // asks for another handshake (TLS 1.2); true: the peer takes part
     void Reset();                               // ends the connection by RST
     bool Wait(std::chrono::milliseconds time);  // false: the server is being stopped, or the peer ended it
     int number() const { return number_; }
