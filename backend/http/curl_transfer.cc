@@ -133,6 +133,8 @@ void CurlTransfer::SetBehaviour() {
   Set(CURLOPT_TCP_KEEPALIVE, 1L);
   settings_ok_ = sockets_.Install(easy_.get()) && settings_ok_;
   Set(CURLOPT_FRESH_CONNECT, fresh_connection_ ? 1L : 0L);
+  // For new connections: curl would go to where a name has led, though nothing answers there any more, for a minute.
+  Set(CURLOPT_DNS_CACHE_TIMEOUT, 5L);
   Set(CURLOPT_CONNECTTIMEOUT_MS, Milliseconds(options_.connect_timeout));
   Set(CURLOPT_MAXLIFETIME_CONN,
       static_cast<long>(std::chrono::ceil<std::chrono::seconds>(options_.max_connection_age).count()));

@@ -11,11 +11,12 @@ import time
 
 import harness
 import openbao_setup as setup
-from harness import ALICE, as_user, errno_as, wait_for
+from harness import ALICE, as_user, wait_for
 from tun_relay import PEER, TunRelay, enter_own_network
 from vault_harness import VaultTest, tree
 
 NAME = "vault.tests.example"
+SLACK = 2  # s, for what a busy machine adds to a deadline; without one, TCP would wait for minutes
 
 
 class NameServer:
@@ -103,10 +104,10 @@ class Network(VaultTest):
         start = time.monotonic()
         got = self.errno("db/password")
         self.assertIn(got, (0, errno.ETIMEDOUT))
-        self.assertLess(time.monotonic() - start, 5.5)
+        self.assertLess(time.monotonic() - start, 5 + SLACK)
         failed, times = self.read_all(1, reads)
         print(f"{self.id()}: {len(failed)} of {reads} failed, the longest {times[-1]:.2f} s; {self.relay.lost() - lost} packets lost of {self.relay.relayed - relayed}")
-        self.assertLess(times[-1], 5.5)
+        self.assertLess(times[-1], 5 + SLACK)
         self.assertLessEqual(len(failed), most_failures)
         self.assertLessEqual(set(failed), {errno.ETIMEDOUT})
         self.good()
@@ -150,13 +151,13 @@ class Network(VaultTest):
         self.addCleanup(subprocess.run, ["umount", target], check=True)
         return server
 
-    def serve_by_name(self):
-        self.serve(tree("t", "kv1", ttl="1s"), address=f"https://{NAME}:{self.bao.node.port}", extra='[limits]\ndeadline = "3s"\n')
+    def serve_by_name(self, ttl="1s"):
+        self.serve(tree("t", "kv1", ttl=ttl), address=f"https://{NAME}:{self.bao.node.port}", extra='[limits]\ndeadline = "3s"\n')
 
     def assert_unreachable_for_now(self):
         start = time.monotonic()
         self.assertEqual(self.errno("t/s1/k"), errno.ETIMEDOUT)
-        self.assertLess(time.monotonic() - start, 3.5)
+        self.assertLess(time.monotonic() - start, 3 + SLACK)
 
     def recovers(self, server):
         server.say = ["127.0.0.1"]
@@ -182,14 +183,36 @@ class Network(VaultTest):
         self.assert_unreachable_for_now()
         self.recovers(server)
 
+    def refuse(self, address):
+        """Nothing of the server can be reached at that address any more, by old connections neither."""
+        rule = f"ip daddr {address} tcp dport {self.bao.node.port} reject with tcp reset"
+        subprocess.run(["nft", f"table inet moved {{ chain input {{ type filter hook input priority 0; {rule}; }}; }}"], check=True)
+        self.addCleanup(subprocess.run, ["nft", "delete table inet moved"], check=True)
+
     def test_f14_a_name_whose_address_changes(self):
         server = self.resolving(["127.0.0.1"])
-        self.serve_by_name()
+        self.serve_by_name(ttl="60s")  # what is read again beside another needs a second connection
         self.assertEqual(self.read("t/s1/k"), "value 1")
-        server.say = ["127.0.0.2"]  # nothing listens there until the server does so on all addresses, as this one
-        self.bao.restart()
-        wait_for("it is read there", lambda: errno_as(ALICE, self.path("t/s2/k")) == 0, 40)
-        self.assertGreater(server.questions, 1)
+        # What a name resolved to is kept for 5 s. A connection that is kept asks for no name, however many requests it takes.
+        asked = server.questions
+        for number in range(2, 16):
+            self.assertEqual(self.read(f"t/s{number}/k"), f"value {number}")
+            time.sleep(0.5)
+        self.assertEqual(server.questions, asked)
+        self.bao.kill()
+        wait_for("its connections are gone", lambda: self.errno("t/s20/k") == errno.ETIMEDOUT)
+        self.bao.start()
+        wait_for("it is back", lambda: self.errno("t/s21/k") == 0, 40)
+        self.assertGreater(server.questions, asked)  # so what is kept now is new
+        server.say = ["127.0.0.2"]
+        self.refuse("127.0.0.1")
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", self.bao.node.port), 5)
+        start = time.monotonic()
+        wait_for("it is read at the new address", lambda: self.errno("t/s30/k") == 0, 40)
+        took = time.monotonic() - start
+        print(f"{self.id()}: found after {took:.1f} s")
+        self.assertLess(took, 25)  # 5 s, and the rest of the back-off after so many failures; curl by itself keeps it for a minute
 
 
 if __name__ == "__main__":
