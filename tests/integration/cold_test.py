@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import threading
 import time
@@ -33,15 +34,25 @@ class SlowDaemon(Daemon):
 
 
 RULES = f'[[allow]]\npath = "web/**"\nuser = [{ALICE}, {BOB}]\n'
+LIMITS = '[limits]\ndeadline = "15s"\n'
+AT_ONCE = 5  # seconds: what would have to wait for the stopped store waits for longer
 
 
 class Cold(unittest.TestCase):
     def setUp(self):
-        self.daemon = SlowDaemon(rules=RULES)
+        self.daemon = SlowDaemon(rules=RULES, extra=LIMITS)
         self.addCleanup(self.daemon.close)
         self.daemon.init()
         self.daemon.start()
         self.mount = self.daemon.mount
+
+    def stop_the_store(self):
+        """It answers nothing until the function that this returns is called."""
+        store = self.daemon.child("store local")
+        os.kill(store, signal.SIGSTOP)
+        go_on = lambda: os.kill(store, signal.SIGCONT)
+        self.addCleanup(go_on)
+        return go_on
 
     def crowd(self, count, path, expected):
         result = subprocess.run([BUILD / "crowd", str(count), path, expected], user=ALICE, group=ALICE, extra_groups=[], capture_output=True,
@@ -66,7 +77,7 @@ class Cold(unittest.TestCase):
         print(f"{READERS} readers: {result}, at most {max(threads)} threads")
         self.assertEqual(result["same"], READERS)
         self.assertEqual(result["errors"], {})
-        self.assertLess(result["longest_ms"], 5000)
+        self.assertLess(result["longest_ms"], 12000)
         self.assertEqual(self.daemon.reads(), 1)
         self.assertLessEqual(max(threads), 8)
 
@@ -75,27 +86,32 @@ class Cold(unittest.TestCase):
         for first in range(0, 100, 50):  # names first, so that only values are waited for
             for process in [subprocess.Popen(["ls", self.mount / f"web/s{n}"], stdout=subprocess.DEVNULL) for n in range(first, first + 50)]:
                 self.assertEqual(process.wait(), 0)
+        go_on = self.stop_the_store()
         readers = [subprocess.Popen(["cat", self.mount / f"web/s{n}/k"], user=ALICE, group=ALICE, extra_groups=[], stdout=subprocess.PIPE,
                                     stderr=subprocess.PIPE) for n in range(64)]
         wait_for("64 secrets are waited for", lambda: self.daemon.json("status")["counters"]["waiting"] >= 64)
         start = time.monotonic()
         self.assertEqual(errno_as(ALICE, self.mount / "web/s70/k"), errno.EBUSY)
-        self.assertLess(time.monotonic() - start, 0.5)
+        self.assertLess(time.monotonic() - start, AT_ONCE)
         start = time.monotonic()
         self.assertEqual(read_as(BOB, self.mount / "web/s199/k"), b"value 199")
-        self.assertLess(time.monotonic() - start, 0.5)
+        self.assertLess(time.monotonic() - start, AT_ONCE)
+        go_on()
         for number, reader in enumerate(readers):
             self.assertEqual(reader.communicate()[0], b"value %d" % number)
 
     def test_s25_a_signal_ends_the_wait_of_that_reader_only(self):
         os.listdir(self.mount / "web/s9")
+        go_on = self.stop_the_store()
         readers = [subprocess.Popen(["cat", self.mount / "web/s9/k"], user=ALICE, group=ALICE, extra_groups=[], stdout=subprocess.PIPE)
                    for _ in range(2)]
         wait_for("both wait", lambda: self.daemon.json("status")["counters"]["waiting"] == 2)
         start = time.monotonic()
         readers[0].kill()
         readers[0].wait()
-        self.assertLess(time.monotonic() - start, 0.3)
+        self.assertLess(time.monotonic() - start, AT_ONCE)
+        self.assertIsNone(readers[1].poll())
+        go_on()
         self.assertEqual(readers[1].communicate()[0], b"value 9")
         self.assertEqual(self.daemon.reads(), 1)
 
