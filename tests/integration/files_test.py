@@ -165,7 +165,7 @@ class Bytes(DaemonTest):
         for limit, expected in (("1MiB", errno.EFBIG), ("2MiB", 0), ("1MiB", errno.EFBIG)):
             self.daemon.write_config(extra=f'[limits]\nvalue = "{limit}"\n')
             self.assertEqual(self.daemon.reload().returncode, 0)
-            harness.wait_for(f"the limit {limit}", lambda expected=expected: errno_as(ALICE, file) == expected, 2)
+            harness.wait_for(f"the limit {limit}", lambda expected=expected: errno_as(ALICE, file) == expected)
 
 
 class Changes(DaemonTest):

@@ -30,10 +30,11 @@ def wait_for(what, condition, timeout=10.0):
     """Until condition() is true; fails naming `what`. For what another process does in its own time."""
     end = time.monotonic() + timeout
     while True:
+        last = time.monotonic() > end  # the last look begins after the end, however long this process did not run
         value = condition()
         if value:
             return value
-        if time.monotonic() > end:
+        if last:
             raise AssertionError(f"{what}: not within {timeout} s")
         time.sleep(0.01)
 
@@ -233,10 +234,10 @@ class Daemon:
         return wait_for(f"a successor of {role}", lambda: self.children().get(role) not in (None, old))
 
     def audit(self):
-        """All records so far; waits for those that are on their way."""
+        """All records so far; waits a moment for those that are on their way."""
         time.sleep(0.15)
-        with open(self.audit_file, encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+        lines = self.audit_file.read_bytes().split(b"\n")
+        return [json.loads(line) for line in lines[:-1]]  # the last piece is empty, or a record that is being written
 
     def opens(self):
         return [record for record in self.audit() if record["type"] == "open"]
@@ -253,7 +254,8 @@ class Daemon:
                 self.process.wait(15)
             except subprocess.TimeoutExpired:
                 for pid in [*self.children().values(), self.process.pid]:
-                    os.kill(pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+                        os.kill(pid, signal.SIGKILL)
                 self.process.wait(15)
         status, self.process = self.process.returncode, None
         self.log_offset = len(self.log_text())

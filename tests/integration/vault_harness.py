@@ -1,5 +1,6 @@
 """What the tests of the Vault backend stand on: leasefsd on a real OpenBao, with trees and logins as a test wants them."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -85,7 +86,8 @@ class VaultDaemon(Daemon):
     def kill_all(self):
         """What a power cut leaves: nothing of the daemon but its files. Mounts are taken away."""
         for pid in [self.process.pid, *self.children().values()]:
-            os.kill(pid, 9)
+            with contextlib.suppress(ProcessLookupError):  # it ended meanwhile, or with its parent
+                os.kill(pid, 9)
         self.process.wait(15)
         self.process = None
         subprocess.run(["umount", "-l", self.mount], check=False, stderr=subprocess.DEVNULL)
