@@ -94,10 +94,14 @@ def read_private(pid):
 def read_memfds(pid):
     """(where, bytes) of the memfds that a process has open, mapped or not."""
     for fd in os.listdir(f"/proc/{pid}/fd"):
-        link = os.readlink(f"/proc/{pid}/fd/{fd}")
-        if not link.startswith("/memfd:"):
+        try:
+            link = os.readlink(f"/proc/{pid}/fd/{fd}")
+            if not link.startswith("/memfd:"):
+                continue
+            memfd = open(f"/proc/{pid}/fd/{fd}", "rb", buffering=0)
+        except FileNotFoundError:  # closed meanwhile
             continue
-        with open(f"/proc/{pid}/fd/{fd}", "rb", buffering=0) as memfd:
+        with memfd:
             size, at = os.fstat(memfd.fileno()).st_size, 0
             while at < size:
                 try:

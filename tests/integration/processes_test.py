@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What each process is and is not: users, capabilities, namespaces, descriptors, environment; and what it may not do."""
 
+import contextlib
 import errno
 import os
 import pathlib
@@ -20,7 +21,8 @@ def status_of(pid):
 def descriptors_of(pid):
     found = {}
     for fd in os.listdir(f"/proc/{pid}/fd"):
-        found[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
     return found
 
 
