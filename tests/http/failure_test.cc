@@ -3,6 +3,7 @@
 
 #include "fs/base/strings.h"
 #include "tests/http/client_fixture.h"
+#include "tests/support/free_port.h"
 
 namespace leasefs::http {
 namespace {
@@ -36,13 +37,8 @@ class FailureTest : public ClientFixture {
 };
 
 TEST_F(FailureTest, NothingListens) {
-  uint16_t port = 0;
-  {
-    TlsServer gone({}, [](TlsServer::Connection&) {});
-    port = gone.port();
-  }
   options_.client.health.first_backoff = options_.client.health.backoff_floor = seconds(20);
-  Trust(StrCat("https://127.0.0.1:", port));
+  Trust(StrCat("https://127.0.0.1:", test::FreePort()));
   Connect();
   EXPECT_THAT(Outcome(Get()), AllOf(StartsWith("unreachable: "), HasSubstr("nothing answers there")));
 }

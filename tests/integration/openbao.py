@@ -121,7 +121,7 @@ class Node:
         self.process = None
         pair = authority.issue(name)
         self.certificate, self.key = pair.certificate, pair.key
-        self.cluster_port = free_port()
+        self.cluster_port = next(port for port in iter(free_port, None) if port != self.port)
         self.config = self.dir / "server.hcl"
         self._storage, self._listener, self._listen = storage, listener, listen
         self.write_config()

@@ -5,16 +5,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "fs/base/strings.h"
-#include "tests/support/tls_server.h"
+#include "tests/support/free_port.h"
 
 namespace leasefs::test {
 namespace {
 
 constexpr char kNginx[] = "/usr/sbin/nginx";
+constexpr std::chrono::seconds kStartLimit(60);
 
 }  // namespace
 
@@ -24,10 +28,16 @@ bool NginxServer::IsInstalled() {
 
 NginxServer::NginxServer(std::string directory, const CertificateFiles& files, const std::string& locations)
     : directory_(std::move(directory)) {
-  {
-    TlsServer free_port({}, [](TlsServer::Connection&) {});
-    port_ = free_port.port();
+  // One that ends has found its port taken, or cannot start at all; then Errors() says why.
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    Start(files, locations);
+    if (Listens()) return;
   }
+}
+
+void NginxServer::Start(const CertificateFiles& files, const std::string& locations) {
+  port_ = FreePort();
+  std::filesystem::remove(directory_ + "/nginx.pid");  // of one that was killed
   const std::string configuration = directory_ + "/nginx.conf";
   std::ofstream(configuration) << StrCat(R"(
     daemon off; master_process off; error_log error.log; pid nginx.pid;
@@ -44,6 +54,19 @@ NginxServer::NginxServer(std::string directory, const CertificateFiles& files, c
                                          "}}\n");
   const char* arguments[] = {kNginx, "-p", directory_.c_str(), "-c", configuration.c_str(), "-e", "error.log", nullptr};
   if (posix_spawn(&child_, kNginx, nullptr, nullptr, const_cast<char**>(arguments), environ) != 0) std::abort();
+}
+
+// It writes the file of its pid once it listens. False: it has ended.
+bool NginxServer::Listens() {
+  const auto end = std::chrono::steady_clock::now() + kStartLimit;
+  while (std::chrono::steady_clock::now() < end && Read("nginx.pid").empty()) {
+    if (waitpid(child_, nullptr, WNOHANG) == child_) {
+      child_ = 0;
+      return false;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return true;
 }
 
 void NginxServer::Kill(int signal) {

@@ -15,8 +15,8 @@ class NginxServer {
  public:
   static bool IsInstalled();
 
-  // `directory` is an existing one of the test's, for its files; `locations` goes into the server's block. It listens a
-  // moment after this.
+  // `directory` is an existing one of the test's, for its files; `locations` goes into the server's block. It listens
+  // after this.
   NginxServer(std::string directory, const CertificateFiles& files, const std::string& locations);
   ~NginxServer() { Kill(9); }
   NginxServer(const NginxServer&) = delete;
@@ -29,6 +29,8 @@ class NginxServer {
   std::vector<std::vector<std::string>> Log();
 
  private:
+  void Start(const CertificateFiles& files, const std::string& locations);
+  bool Listens();
   std::string Read(const std::string& name) const;
 
   const std::string directory_;

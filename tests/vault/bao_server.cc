@@ -1,38 +1,30 @@
 #include "tests/vault/bao_server.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <string_view>
+#include <thread>
 #include <vector>
 
-#include "fs/base/unique_fd.h"
+#include "tests/support/free_port.h"
 
 namespace leasefs::test {
 namespace {
 
+constexpr std::string_view kStarted = "server started!";  // in its log, once it listens
+constexpr std::chrono::seconds kStartLimit(60);
+
 void Require(bool holds) {
   if (!holds) std::abort();
-}
-
-uint16_t FreePort() {
-  const UniqueFd probe(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  Require(bind(probe.get(), reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-          getsockname(probe.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  return ntohs(address.sin_port);
 }
 
 }  // namespace
@@ -46,9 +38,18 @@ bool BaoServer::IsInstalled() {
   return access(Program().c_str(), X_OK) == 0;
 }
 
-BaoServer::BaoServer() : port_(FreePort()) {
+BaoServer::BaoServer() {
   directory_ = (std::filesystem::temp_directory_path() / "leasefs-bao-XXXXXX").string();
   Require(mkdtemp(directory_.data()) != nullptr);
+  // One that ends has found its port taken, or cannot start at all; then its log says why.
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    Start();
+    if (Listens()) return;
+  }
+}
+
+void BaoServer::Start() {
+  port_ = FreePort();
   const std::string program = Program();
   const std::string token = "-dev-root-token-id=" + root_token();
   const std::string listen = "-dev-listen-address=127.0.0.1:" + std::to_string(port_);
@@ -71,9 +72,24 @@ BaoServer::BaoServer() : port_(FreePort()) {
   }
 }
 
+// False: it has ended.
+bool BaoServer::Listens() {
+  const auto end = std::chrono::steady_clock::now() + kStartLimit;
+  while (std::chrono::steady_clock::now() < end && log().find(kStarted) == std::string::npos) {
+    if (waitpid(process_, nullptr, WNOHANG) == process_) {
+      process_ = -1;
+      return false;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return true;
+}
+
 BaoServer::~BaoServer() {
-  kill(process_, SIGKILL);
-  waitpid(process_, nullptr, 0);
+  if (process_ > 0) {
+    kill(process_, SIGKILL);
+    waitpid(process_, nullptr, 0);
+  }
   std::error_code ignored;
   std::filesystem::remove_all(directory_, ignored);
 }

@@ -14,7 +14,7 @@ class BaoServer {
   static std::string Program();
   static bool IsInstalled();
 
-  BaoServer();  // starts it; it may take a second until it answers
+  BaoServer();  // starts it, and waits until it listens
   ~BaoServer();
   BaoServer(const BaoServer&) = delete;
   BaoServer& operator=(const BaoServer&) = delete;
@@ -25,6 +25,9 @@ class BaoServer {
   std::string log() const;
 
  private:
+  void Start();
+  bool Listens();
+
   std::string directory_;
   uint16_t port_ = 0;
   pid_t process_ = -1;

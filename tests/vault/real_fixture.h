@@ -36,11 +36,11 @@ class RealFixture : public testing::Test {
       ADD_FAILURE() << "the loop was not stopped\n" << bao_->log();
       loop_->Stop();
     });
-    for (int i = 0; i < 100 && ReadFile(bao_->ca_file()).empty(); ++i) Pause();
+    ASSERT_NE(ReadFile(bao_->ca_file()), "") << bao_->log();
     settings_.connection.client.addresses = {*ParseAddress(bao_->address(), PlainHttp::kRefused)};
     settings_.connection.client.health.first_backoff = std::chrono::milliseconds(50);
     UsePem("", "");
-    for (int i = 0; i < 200 && Admin(http::Method::kGet, "sys/internal/ui/mounts", "", 0).empty(); ++i) Pause();
+    for (int i = 0; i < 600 && Admin(http::Method::kGet, "sys/internal/ui/mounts", "", 0).empty(); ++i) Pause();
     ASSERT_NE(Admin(http::Method::kGet, "sys/internal/ui/mounts"), "") << bao_->log();
     root_ = SecretBuffer::CopyOf(test::BaoServer::root_token());
   }
