@@ -212,7 +212,7 @@ TEST_F(AdminPeersTest, AHundredConnectionsAreBoundedAndLeaveRoomAfterwards) {
 
 class SlowPeersTest : public AdminPeersTest {
  protected:
-  SlowPeersTest() { options_.peer_timeout = std::chrono::milliseconds(300); }
+  SlowPeersTest() { options_.peer_timeout = std::chrono::milliseconds(2000); }
 };
 
 TEST_F(SlowPeersTest, IdleAndSlowConnectionsAreClosedAndHoldNobodyUp) {

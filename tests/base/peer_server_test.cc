@@ -197,12 +197,12 @@ TEST_F(PeerServerTest, WhoSendsNothingIsClosedInTime) {
 TEST_F(PeerServerTest, ASlowHandlerIsNotThePeersFault) {
   std::optional<PeerReply> kept;
   handle_ = [&](uint16_t, SecretBuffer, PeerReply reply) { kept = std::move(reply); };
-  Serve({.group = getgid(), .timeout = milliseconds(5)});
+  Serve({.group = getgid(), .timeout = milliseconds(500)});
   Client client(*loop_, path_);
   client.Send(1, "");
   EXPECT_TRUE(RunUntil([&] { return kept.has_value(); }));
   bool later = false;
-  loop_->After(milliseconds(50), [&] { later = true; });
+  loop_->After(milliseconds(1200), [&] { later = true; });
   EXPECT_TRUE(RunUntil([&] { return later; }));
   EXPECT_TRUE(kept->connected());
   kept->Finish(2, SecretBuffer::CopyOf("at last"));

@@ -12,18 +12,19 @@ namespace {
 
 using testing::HasSubstr;
 
+constexpr ClientTimes kLong = {.connect = std::chrono::seconds(20), .silence = std::chrono::seconds(20)};
 constexpr ClientTimes kShort = {.connect = std::chrono::milliseconds(300), .silence = std::chrono::milliseconds(300)};
 
 class ClientTest : public testing::Test {
  protected:
   // What a control request gets from a peer that answers with these bytes and hangs up, or waits.
-  Outcome<std::string> AskPeer(std::string answer, bool hang = false) {
+  Outcome<std::string> AskPeer(std::string answer, bool hang = false, const ClientTimes& times = kLong) {
     ScriptedPeer peer(socket_, [=](PeerConnection& connection) {
       connection.ReadFrame();
       connection.Write(answer);
       if (hang) connection.WaitForHangUp();
     });
-    return AskControl(socket_, {.verb = "status", .arguments = {}}, kShort);
+    return AskControl(socket_, {.verb = "status", .arguments = {}}, times);
   }
   static void ExpectUnreachable(const Outcome<std::string>& answer, const std::string& words) {
     ASSERT_FALSE(answer.ok());
@@ -44,7 +45,7 @@ TEST_F(ClientTest, TakesAGoodReply) {
     connection.ReadFrame();
     connection.WriteFrame(control::kReplyFrame, reply.Encode());
   });
-  auto answer = AskControl(socket_, {.verb = "status", .arguments = {}}, kShort);
+  auto answer = AskControl(socket_, {.verb = "status", .arguments = {}}, kLong);
   ASSERT_TRUE(answer.ok());
   EXPECT_EQ(*answer, "{\"state\":\"ok\"}");
 }
@@ -56,7 +57,7 @@ TEST_F(ClientTest, TheDaemonsErrorBecomesAFailureWithAHint) {
     connection.ReadFrame();
     connection.WriteFrame(control::kReplyFrame, reply.Encode());
   });
-  auto answer = AskControl(socket_, {.verb = "reload", .arguments = {}}, kShort);
+  auto answer = AskControl(socket_, {.verb = "reload", .arguments = {}}, kLong);
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().exit, Exit::kDaemon);
   EXPECT_EQ(answer.error().code, "denied");
@@ -65,13 +66,13 @@ TEST_F(ClientTest, TheDaemonsErrorBecomesAFailureWithAHint) {
 }
 
 TEST_F(ClientTest, WithoutADaemonItSaysHowToStartIt) {
-  auto answer = AskControl(socket_, {.verb = "status", .arguments = {}}, kShort);
+  auto answer = AskControl(socket_, {.verb = "status", .arguments = {}}, kLong);
   ExpectUnreachable(answer, "there is no such socket");
   EXPECT_THAT(answer.error().hint, HasSubstr("systemctl start leasefs"));
   {
     ScriptedPeer peer(socket_, [](PeerConnection&) {});
   }
-  ExpectUnreachable(AskControl(socket_, {.verb = "status", .arguments = {}}, kShort), "nobody listens");
+  ExpectUnreachable(AskControl(socket_, {.verb = "status", .arguments = {}}, kLong), "nobody listens");
 }
 
 TEST_F(ClientTest, ACloseWithoutAnAnswerNamesTheGroup) {
@@ -94,7 +95,7 @@ TEST_F(ClientTest, WhatIsSaidBeforeTheRequestWasTakenIsHeard) {
   request.verb = store_admin::Verb::kPut;
   request.puts.push_back({"s", {}, true});
   request.puts[0].fields.push_back({"k", false, SecretBuffer(4 << 20)});
-  auto answer = AskStore(socket_, request, kShort, {});
+  auto answer = AskStore(socket_, request, kLong, {});
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().message, "too many large requests at once");
 }
@@ -121,8 +122,8 @@ TEST_F(ClientTest, AHugeLengthIsRefusedBeforeAnythingIsAllocated) {
 }
 
 TEST_F(ClientTest, APeerThatHangsIsGivenUp) {
-  ExpectUnreachable(AskPeer("", true), "does not answer for 0 s");
-  ExpectUnreachable(AskPeer(std::string("\x20\0\0\0\x02\0\0\0half", 12), true), "does not answer for 0 s");
+  ExpectUnreachable(AskPeer("", true, kShort), "does not answer for 0 s");
+  ExpectUnreachable(AskPeer(std::string("\x20\0\0\0\x02\0\0\0half", 12), true, kShort), "does not answer for 0 s");
 }
 
 TEST_F(ClientTest, AFullBacklogIsGivenUp) {
@@ -143,7 +144,7 @@ TEST_F(ClientTest, AFullBacklogIsGivenUp) {
 }
 
 TEST_F(ClientTest, ASocketWithTooLongANameIsSaidSo) {
-  auto answer = AskControl("/" + std::string(200, 'x'), {.verb = "status", .arguments = {}}, kShort);
+  auto answer = AskControl("/" + std::string(200, 'x'), {.verb = "status", .arguments = {}}, kLong);
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().exit, Exit::kLocal);
 }
@@ -153,7 +154,7 @@ TEST_F(ClientTest, ABackupsPartsAreNoReplyToAnythingElse) {
     connection.ReadFrame();
     connection.WriteFrame(store_admin::kDataFrame, SecretBuffer::CopyOf("part"));
   });
-  auto answer = AskStore(socket_, {}, kShort);
+  auto answer = AskStore(socket_, {}, kLong);
   ASSERT_FALSE(answer.ok());
   EXPECT_THAT(answer.error().message, HasSubstr("cannot be read"));
 }

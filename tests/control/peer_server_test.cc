@@ -127,10 +127,11 @@ TEST_F(PeerServerTest, APeerThatIsTooSlowIsClosed) {
 }
 
 TEST_F(PeerServerTest, AHandlerMayTakeLongerThanAPeer) {
-  Start({.timeout = milliseconds(50)});
+  Start({.timeout = milliseconds(500)});
   SocketPeer peer(folder_);
   ASSERT_TRUE(peer.Send(2, "please wait"));
-  usleep(300'000);
+  WaitUntil([&] { return thread_.Do([&] { return kept_.size(); }) == 1; });
+  usleep(1'200'000);
   thread_.Do([&] {
     kept_.front().Finish(7, SecretBuffer::CopyOf("done"));
     return 0;

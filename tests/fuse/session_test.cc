@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 
+#include <latch>
+
 #include "fs/fuse/init_exchange.h"
 #include "tests/fuse/session_fixture.h"
 
@@ -113,8 +115,13 @@ TEST_F(FuseSessionTest, ItsWorkersServeUntilTheNotifierHasEnded) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     return std::exchange(told, notifier_.counts().told) == notifier_.counts().told && told > 0;
   }));
-  std::thread stop([&] { session_->Stop(); });
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  std::latch stopping(1);
+  std::thread stop([&] {
+    stopping.count_down();
+    session_->Stop();
+  });
+  stopping.wait();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
   uint64_t unique = client_.SendOpen(kKeyNode);
   EXPECT_TRUE(Eventually([&] { return !gate_.handles().empty(); }));
   client_.HoldUp(false);

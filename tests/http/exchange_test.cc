@@ -91,7 +91,7 @@ TEST_F(ExchangeTest, ConnectionsAreKeptAndUsedAgain) {
 TEST_F(ExchangeTest, RequestsRunSideBySide) {
   const auto server = Serve([](TlsServer::Connection& connection) {
     while (connection.Read()) {
-      if (!connection.Wait(milliseconds(200)) || !connection.Write(Answer(200, ""))) return;
+      if (!connection.Wait(milliseconds(1000)) || !connection.Write(Answer(200, ""))) return;
     }
   });
   ConnectTo(*server);
@@ -104,7 +104,7 @@ TEST_F(ExchangeTest, RequestsRunSideBySide) {
     });
   }
   loop_->Run();
-  EXPECT_LT(loop_->Now() - start, seconds(1));
+  EXPECT_LT(loop_->Now() - start, seconds(6));  // and not 8
   EXPECT_EQ(server->connections(), 8);
 }
 
@@ -114,7 +114,7 @@ TEST_F(ExchangeTest, AConnectionThatTheServerClosedIsReplaced) {
   });
   ConnectTo(*server);
   EXPECT_EQ(Outcome(Get()), "status 200");
-  loop_->After(milliseconds(100), [this] { loop_->Stop(); });
+  loop_->After(milliseconds(1000), [this] { loop_->Stop(); });
   loop_->Run();  // the end of the connection arrives
   EXPECT_EQ(Outcome(Get()), "status 200");
   EXPECT_EQ(server->connections(), 2);

@@ -13,6 +13,7 @@ namespace leasefs::http {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::seconds;
 using testing::HasSubstr;
 
 class Http2Test : public ClientFixture {
@@ -82,7 +83,7 @@ TEST_F(Http2Test, AConnectionThatTheServerEndsIsReplacedUnnoticed) {
 
 TEST_F(Http2Test, ADeadlineEndsOneRequestAndNoOther) {
   bool slow_ended = false;
-  client_->Send(Get("/slow", milliseconds(600)), [&](const Result<Response>& response, bool /*in_doubt*/) {
+  client_->Send(Get("/slow", seconds(3)), [&](const Result<Response>& response, bool /*in_doubt*/) {
     slow_ended = true;
     ASSERT_FALSE(response.ok());
     EXPECT_THAT(response.error().message(), HasSubstr("by the deadline"));

@@ -56,7 +56,7 @@ claim "root is refused" refused root
 children() { pgrep -P "$(property MainPID)" -u "$1" >/dev/null; }
 claim "fs runs as leasefs" children leasefs
 claim "the store runs as leasefs-backend" children leasefs-backend
-claim "every open is in the audit file" grep -q '"path":"web/tls/key".*"outcome"\|"outcome".*"path":"web/tls/key"' /var/log/leasefs/audit.jsonl
+claim "every open is in the audit file" eventually grep -q '"path":"web/tls/key".*"outcome"\|"outcome".*"path":"web/tls/key"' /var/log/leasefs/audit.jsonl
 
 write_config other
 claim "a reload is accepted" systemctl reload leasefs
