@@ -1,5 +1,7 @@
 #include "backend/vault/engines.h"
 
+#include <algorithm>
+
 namespace leasefs::vault {
 namespace {
 
@@ -76,9 +78,10 @@ bool Fits(const Row& row, std::string_view type, std::string_view rest) {
 }
 
 // ldap/library/SET/check-out
-bool IsCheckOut(std::string_view type, std::string_view rest) {
-  return (type == "ldap" || type == "openldap" || type == "ad") && rest.starts_with("library/") &&
-         rest.ends_with("/check-out");
+constexpr std::string_view kWithLibraries[] = {"ldap", "openldap", "ad"};
+
+bool IsCheckOut(std::string_view rest) {
+  return rest.starts_with("library/") && rest.ends_with("/check-out");
 }
 
 std::vector<std::string> Words(std::string_view text) {
@@ -100,7 +103,7 @@ bool IsRaw(std::string_view rest) {
 }  // namespace
 
 EngineFacts FactsOf(std::string_view type, std::string_view rest) {
-  if (IsCheckOut(type, rest)) {
+  if (IsCheckOut(rest) && std::ranges::count(kWithLibraries, type) > 0) {
     return {.nature = kMinted,
             .answer = AnswerKind::kPlain,
             .is_write = true,
@@ -113,6 +116,26 @@ EngineFacts FactsOf(std::string_view type, std::string_view rest) {
     return facts;
   }
   return {.nature = kMinted, .answer = AnswerKind::kPlain, .is_write = false, .keys = {}};
+}
+
+std::string MethodFor(const EngineFacts& facts, const std::string& wanted) {
+  if (!wanted.empty()) return wanted;
+  return facts.is_write ? "POST" : "GET";
+}
+
+std::vector<std::string_view> TypesWith(std::string_view rest) {
+  std::vector<std::string_view> types;
+  if (IsCheckOut(rest)) types.assign(std::begin(kWithLibraries), std::end(kWithLibraries));
+  for (const Row& row : kRows) {
+    const bool new_type = std::ranges::count(types, row.type) == 0;
+    if (new_type && !row.path.empty() && Fits(row, row.type, rest)) types.push_back(row.type);
+  }
+  return types;
+}
+
+bool IsKnownType(std::string_view name) {
+  return std::ranges::any_of(kRows, [&](const Row& row) { return row.type == name; }) ||
+         std::ranges::count(kWithLibraries, name) > 0;
 }
 
 }  // namespace leasefs::vault

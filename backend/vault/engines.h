@@ -31,4 +31,12 @@ struct EngineFacts {
 // that may make something must not be caused by a look (S6).
 EngineFacts FactsOf(std::string_view type, std::string_view rest);
 
+// "GET", "POST" or "PUT"; `wanted`: what the tree says, "" if nothing.
+std::string MethodFor(const EngineFacts& facts, const std::string& wanted);
+
+// The types that have that path in particular, such as "creds/app", each once.
+std::vector<std::string_view> TypesWith(std::string_view rest);
+// The type of an engine in the table: most are mounted under that name.
+bool IsKnownType(std::string_view name);
+
 }  // namespace leasefs::vault

@@ -210,7 +210,7 @@ void VaultSource::Get(const lease::Tree& tree, const std::string& below, const S
 void VaultSource::Impl::GetPlain(const lease::Tree& tree, const Spot& spot, const SecretBuffer& token,
                                  lease::Reply<lease::Grant> done) {
   const bool minted = spot.facts.nature == Nature::kMinted;
-  const std::string method = tree.method.empty() ? (spot.facts.is_write ? "POST" : "GET") : tree.method;
+  const std::string method = MethodFor(spot.facts, tree.method);
   const Subject subject{.asked = minted ? Asked::kMint : Asked::kRead,
                         .place = spot.path,
                         .path = StrCat(method == "GET" ? "read on " : "update on ", spot.path)};

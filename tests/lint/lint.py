@@ -26,7 +26,7 @@ MAY_USE = {
     "fs/control": ["fs/base", "fs/caller", "fs/secrets"],
     "fs/keeper": ["fs/base", "fs/config"],
     "fs/cli": ["fs/base", "fs/template/forms.h", "fs/config", "fs/control", "backend/store/store.h", "backend/store/admin_wire.h",
-               "backend/protocol.h", "backend/protocol_types.h"],
+               "backend/protocol.h", "backend/protocol_types.h", "backend/vault/engines.h"],
     "fs/main": ["fs", "backend"],
     "backend": ["fs/base"],
     "backend/http": ["fs/base"],
