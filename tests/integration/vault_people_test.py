@@ -1,18 +1,24 @@
 #!/usr/bin/env python3
-"""What people set a Vault backend up with, against a real OpenBao: the policy that `leasefs vault-policy` prints is enough and no more."""
+"""What people set a Vault backend up with, against a real OpenBao: the policy that `leasefs vault-policy` prints is enough and no more,
+`leasefs vault-config` prints what the daemon takes."""
 
 import base64
+import errno
 import json
+import os
 import re
 import subprocess
 
 import harness
 import openbao_setup as setup
-from harness import wait_for
+from certificates import Authority
+from harness import BUILD, wait_for
 from openbao import ApiError
+from scripted_server import ScriptedServer, answer
 from vault_harness import VaultTest, tree
 
 BLOCK = re.compile(r'(?:# Only if (?P<condition>.*):\n)?path "(?P<path>.*)" \{\n  capabilities = \[(?P<words>.*)\]\n\}\n')
+STRANGE = "s.T0kenOfTheEnvironment"
 
 
 class People(VaultTest):
@@ -161,6 +167,101 @@ class People(VaultTest):
         for path in ("star", "plus", "braces"):
             self.assertRegex(text, rf"# tree {path}: .* by hand")
         self.assertEqual([path for path in self.rules(text) if path.startswith("kv1")], ["kv1/+a", "kv1/+a/", "kv1/+a/*"])
+
+    # ---- vault-config ----
+
+    def vault_config(self, *arguments, cwd="/", **variables):
+        return subprocess.run([BUILD / "leasefs", "vault-config", *arguments], env={"PATH": os.environ["PATH"], **variables}, cwd=cwd,
+                              capture_output=True, check=False, timeout=60)
+
+    def config_file(self, text):
+        """In a directory that nobody else may write."""
+        file = self.bao.dir / "printed.toml"
+        file.write_text(text)
+        file.chmod(0o600)
+        return file
+
+    def settings(self, **variables):
+        """The lines of what is printed, which check-config takes."""
+        result = self.vault_config(**variables)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        file = self.config_file(result.stdout.decode())
+        checked = subprocess.run([BUILD / "leasefs", "check-config", file], capture_output=True, check=False, timeout=60)
+        self.assertEqual(checked.returncode, 0, checked.stderr)
+        return result.stdout.decode().splitlines()
+
+    def test_vault_config_takes_bao_before_vault_and_a_file_before_a_directory(self):
+        lines = self.settings(BAO_ADDR="https://bao.test:8200", VAULT_ADDR="https://vault.test:8200", VAULT_CACERT="/etc/a \"b\".pem",
+                              BAO_CAPATH="/etc/certs", VAULT_TLS_SERVER_NAME="name.test", BAO_NAMESPACE="a/b/", VAULT_NAMESPACE="c",
+                              BAO_CLIENT_CERT="/etc/c.pem", VAULT_CLIENT_KEY="/etc/k.pem")
+        self.assertEqual(lines, ["[backend.vault]", 'type = "vault"', 'address = "https://bao.test:8200"', 'ca_file = "/etc/a \\"b\\".pem"',
+                                 'client_certificate = "/etc/c.pem"', 'client_key = "/etc/k.pem"', 'server_name = "name.test"',
+                                 'namespace = "a/b"', 'auth = { method = "token", token = { file = "/etc/leasefs/vault-token" } }'])
+        self.assertIn('address = "https://vault.test:8200"', self.settings(VAULT_ADDR="https://vault.test:8200"))
+        self.assertIn('address = "https://127.0.0.1:8200"', self.settings(BAO_ADDR="", VAULT_ADDR="https://vault.test:8200"))  # as bao has it
+        self.assertIn("[backend.other]", self.vault_config("other").stdout.decode().splitlines())
+        self.assertIn(b"neither BAO_ADDR nor VAULT_ADDR", self.vault_config().stderr)
+
+    def test_vault_config_says_what_a_directory_of_certificates_needs_and_where_it_is(self):
+        lines = self.settings(VAULT_CAPATH="/etc/certs")
+        place = lines.index('ca_directory = "/etc/certs"')
+        self.assertIn("openssl rehash", lines[place - 1])
+        relative = self.vault_config(VAULT_CACERT="../ca.pem", cwd="/usr/share").stdout.decode()
+        self.assertIn('ca_file = "/usr/ca.pem"', relative)
+
+    def test_vault_config_says_what_it_cannot_take_over(self):
+        for address in ("https://vault.test:8200/base/", "unix:///run/vault.sock", "http://vault.test:8200", "vault.test:8200"):
+            with self.subTest(address):
+                result = self.vault_config(VAULT_ADDR=address)
+                self.assertNotEqual(result.returncode, 0)
+                self.assertEqual(result.stdout, b"")
+                self.assertIn(f"VAULT_ADDR is {address}".encode(), result.stderr)
+        for variables in ({"VAULT_CLIENT_CERT": "/etc/c.pem"}, {"VAULT_NAMESPACE": "a//b"}):
+            result = self.vault_config(**variables)
+            self.assertEqual((result.returncode != 0, result.stdout), (True, b""), variables)
+        self.assertNotEqual(self.vault_config("not a name").returncode, 0)
+        for value, warned in (("true", True), ("1", True), ("false", False), ("", False)):
+            self.assertEqual(b"SKIP_VERIFY" in self.vault_config(BAO_ADDR="https://a", VAULT_SKIP_VERIFY=value).stderr, warned, value)
+
+    def test_vault_config_never_prints_a_token(self):
+        for name in ("BAO_TOKEN", "VAULT_TOKEN"):
+            result = self.vault_config(VAULT_ADDR="https://vault.test", **{name: STRANGE})
+            self.assertNotIn(STRANGE, (result.stdout + result.stderr).decode())
+
+    def test_what_vault_config_prints_logs_in(self):
+        printed = self.vault_config(BAO_ADDR=self.bao.address, VAULT_ADDR="https://127.0.0.1:1", BAO_CACERT=str(self.bao.ca)).stdout.decode()
+        token = self.secret_file(setup.token(self.bao, ["app"]))
+        file = self.config_file(printed.replace("/etc/leasefs/vault-token", token))
+        result = subprocess.run([BUILD / "leasefs", "--config", file, "login-check"], capture_output=True, check=False, timeout=60)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.assertTrue(result.stdout.startswith(b"ok "), result.stdout)
+
+    # ---- the daemon and the environment ----
+
+    def hostile(self):
+        """A server that is never to be asked, and variables that name it to whoever looks at them."""
+        server = ScriptedServer(None, lambda request, stream: answer(200, {}))
+        self.addCleanup(server.close)
+        variables = {"SKIP_VERIFY": "true", "TOKEN": STRANGE, "NAMESPACE": "nowhere", "ADDR": server.address, "AGENT_ADDR": server.address,
+                     "PROXY_ADDR": server.address, "HTTP_PROXY": server.address, "CACERT": "/nonexistent", "TLS_SERVER_NAME": "hostile.test"}
+        words = [f"{prefix}_{name}={value}" for prefix in ("BAO", "VAULT") for name, value in variables.items()]
+        words += [f"{name}={server.address}" for name in ("http_proxy", "https_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy")]
+        return server, ["env", "SSL_CERT_FILE=/nonexistent", "SSL_CERT_DIR=/nonexistent", *words]
+
+    def test_the_daemon_does_not_look_at_the_environment(self):
+        server, prefix = self.hostile()
+        self.daemon = self.daemon_for(tree("t", "kv1")).start(prefix)
+        self.assertEqual(self.read("t/web/a/k"), "kv1 web/a")
+        self.assertEqual(server.connections, 0)
+        self.assertNotIn(STRANGE, self.daemon.log_text())
+
+    def test_skip_verify_in_the_environment_lets_no_stranger_in(self):
+        server, prefix = self.hostile()
+        other = Authority(self.bao.dir / "another-authority", "another")
+        self.daemon = self.daemon_for(tree("t", "kv1"), ca=other.ca).start(prefix)
+        mark = self.audit.mark()
+        self.assertEqual(self.errno("t/web/a/k"), errno.EREMOTEIO)
+        self.assertEqual((server.connections, self.audit.logins(mark)), (0, 0))
 
 
 if __name__ == "__main__":
