@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What people set a Vault backend up with, against a real OpenBao: the policy that `leasefs vault-policy` prints is enough and no more,
-`leasefs vault-config` prints what the daemon takes."""
+`leasefs vault-config` prints what the daemon takes, `leasefs login-check` logs in and leaves nothing behind."""
 
 import base64
 import errno
@@ -15,7 +15,7 @@ from certificates import Authority
 from harness import BUILD, wait_for
 from openbao import ApiError
 from scripted_server import ScriptedServer, answer
-from vault_harness import VaultTest, tree
+from vault_harness import VaultTest, at, tree
 
 BLOCK = re.compile(r'(?:# Only if (?P<condition>.*):\n)?path "(?P<path>.*)" \{\n  capabilities = \[(?P<words>.*)\]\n\}\n')
 STRANGE = "s.T0kenOfTheEnvironment"
@@ -262,6 +262,69 @@ class People(VaultTest):
         mark = self.audit.mark()
         self.assertEqual(self.errno("t/web/a/k"), errno.EREMOTEIO)
         self.assertEqual((server.connections, self.audit.logins(mark)), (0, 0))
+
+    # ---- login-check ----
+
+    def check(self, trees, auth, expected=0, **options):
+        """(the lines, the findings of -o json), both with that exit status."""
+        daemon = self.daemon_for(trees, auth, **options)
+        lines, found = daemon.cli("login-check", check=False), daemon.cli("login-check", "-o", "json", check=False)
+        self.assertEqual((lines.returncode, found.returncode), (expected, expected), lines.stdout + lines.stderr + found.stdout + found.stderr)
+        return lines.stdout.decode(), json.loads(found.stdout)["findings"]
+
+    def accessors(self):
+        return set(self.bao("LIST", "auth/token/accessors")["data"]["keys"])
+
+    def test_login_check_by_approle_succeeds_and_leaves_no_token_and_mints_nothing(self):
+        auth = self.approle()
+        before, mark = self.accessors(), self.audit.mark()
+        lines, found = self.check([tree("kv", "kv1"), tree("db", "database/creds/app")], auth)
+        self.assertEqual((self.audit.logins(mark), self.audit.count("auth/token/revoke-self", since=mark)), (2, 2))
+        self.assertEqual(self.accessors() - before, set())
+        self.assertEqual(self.audit.mints("database/creds/app", mark), 0)
+        self.assertEqual([line.split()[0] for line in lines.splitlines()], ["ok", "ok", "ok"], lines)
+        self.assertEqual([(entry["backend"], entry["identity"], entry["tree"], entry["ok"]) for entry in found],
+                         [("vault", "", "", True), ("vault", "", "kv", True), ("vault", "", "db", True)])
+        self.assertIn("kv1 has 2 names", found[1]["message"])
+
+    def test_login_check_leaves_the_token_of_a_file_alone(self):
+        token = setup.token(self.bao, ["app"])
+        file = self.secret_file(token)
+        mark = self.audit.mark()
+        lines, _ = self.check(tree("kv", "kv1"), {"method": "token", "token": at(file)})
+        self.assertEqual(self.audit.revocations(mark), 0)
+        self.bao("GET", "auth/token/lookup-self", token=token)
+        self.assertNotIn(token, lines)
+
+    def test_login_check_does_not_use_up_a_wrapped_secret_id(self):
+        role = setup.approle(self.bao, ["app"], role="wrapped")
+        wrapping = role.wrapped_secret_id(self.bao)
+        mark = self.audit.mark()
+        _, found = self.check(tree("kv", "kv1"), {"method": "approle", "role_id": role.role_id, "secret_id": at(self.secret_file(wrapping)),
+                                                  "wrapped": role.secret_id_path})
+        self.assertEqual((self.audit.count("sys/wrapping/unwrap", since=mark), self.audit.logins(mark)), (0, 0))
+        self.assertIn("not tried", found[0]["message"])
+        self.assertIn("secret_id", self.bao("POST", "sys/wrapping/unwrap", token=wrapping)["data"])
+
+    def test_login_check_says_what_is_wrong_and_what_to_do(self):
+        other = Authority(self.bao.dir / "wrong-authority", "another")
+        mark = self.audit.mark()
+        lines, found = self.check(tree("kv", "kv1"), self.approle(), expected=1, ca=other.ca)
+        self.assertEqual(self.audit.logins(mark), 0)
+        for word in ("FAILED", "certificate", "ca_file"):
+            self.assertIn(word, lines)
+        self.assertFalse(found[0]["ok"])
+        role = {"method": "approle", "role_id": "no-such-role", "secret_id": at(self.secret_file("Sup3r-s3cret-id"))}
+        lines, _ = self.check(tree("kv", "kv1"), role, expected=1)
+        self.assertIn("approle", lines)
+        self.assertNotIn("Sup3r-s3cret-id", lines)
+
+    def test_login_check_of_one_backend_and_of_none(self):
+        daemon = self.daemon_for(tree("kv", "kv1"))
+        self.assertEqual(len(daemon.json("login-check", "vault")["findings"]), 2)
+        missing = daemon.cli("login-check", "elsewhere", check=False)
+        self.assertNotEqual(missing.returncode, 0)
+        self.assertIn(b"elsewhere", missing.stderr)
 
 
 if __name__ == "__main__":
