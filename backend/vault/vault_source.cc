@@ -60,6 +60,10 @@ std::string QueryOf(const std::map<std::string, std::string>& params) {
   return query;
 }
 
+std::string_view CapabilityFor(const std::string& method) {
+  return method == "GET" ? "read" : "update";
+}
+
 std::string LastComponent(const std::string& path) {
   return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
 }
@@ -113,7 +117,7 @@ struct VaultSource::Impl {
   // Reads or mints what is no KV.
   void GetPlain(const lease::Tree& tree, const Spot& spot, const SecretBuffer& token, lease::Reply<lease::Grant> done);
   void ListPlain(const lease::Tree& tree, const Spot& spot, const SecretBuffer& token, lease::Reply<lease::Names> done);
-  Question LeaseQuestion(Subject subject, std::string_view path, const SecretBuffer& token) const;
+  Question PostQuestion(Subject subject, std::string_view path, const SecretBuffer& token) const;
 
   const VaultSettings settings;
   VaultClient client;
@@ -213,7 +217,7 @@ void VaultSource::Impl::GetPlain(const lease::Tree& tree, const Spot& spot, cons
   const std::string method = MethodFor(spot.facts, tree.method);
   const Subject subject{.asked = minted ? Asked::kMint : Asked::kRead,
                         .place = spot.path,
-                        .path = StrCat(method == "GET" ? "read on " : "update on ", spot.path)};
+                        .path = StrCat(CapabilityFor(method), " on ", spot.path)};
   Question question;
   question.subject = subject;
   question.path = http::EscapePath(spot.path).value();
@@ -255,7 +259,7 @@ void VaultSource::Impl::ListPlain(const lease::Tree& tree, const Spot& spot, con
 
 // ---- leases ----
 
-Question VaultSource::Impl::LeaseQuestion(Subject subject, std::string_view path, const SecretBuffer& token) const {
+Question VaultSource::Impl::PostQuestion(Subject subject, std::string_view path, const SecretBuffer& token) const {
   Question question;
   question.subject = std::move(subject);
   question.method = http::Method::kPost;
@@ -269,7 +273,7 @@ void VaultSource::Renew(const lease::Tree& tree, const std::string& lease_id, co
                         Duration wanted, lease::Reply<lease::Renewal> done) {
   const Subject subject{
       .asked = Asked::kLeaseRenewal, .place = StrCat("a lease of ", tree.name), .path = "update on sys/leases/renew"};
-  Question question = impl_->LeaseQuestion(subject, "sys/leases/renew", token);
+  Question question = impl_->PostQuestion(subject, "sys/leases/renew", token);
   const int64_t seconds = std::chrono::ceil<std::chrono::seconds>(std::max(wanted, Duration(0))).count();
   question.body = LeaseBody(lease_id, StrCat(",\"increment\":", seconds, "}"));
   question.lane = StrCat("renew ", question.name_space, " ", PathOfLease(lease_id));
@@ -288,13 +292,39 @@ void VaultSource::Renew(const lease::Tree& tree, const std::string& lease_id, co
 // Asynchronous: the server takes it on and goes on trying when, say, the database is away.
 void VaultSource::Revoke(const std::string& /*identity*/, const std::string& lease_id, const SecretBuffer& token,
                          lease::Reply<Done> done) {
-  Question question = impl_->LeaseQuestion(
+  Question question = impl_->PostQuestion(
       {.asked = Asked::kLeaseRevocation, .place = "a lease", .path = "update on sys/leases/revoke"},
       "sys/leases/revoke", token);
   question.body = LeaseBody(lease_id, ",\"sync\":false}");
   impl_->client.Ask(std::move(question), [done = std::move(done)](Answer<VaultReply> answer) {
     if (auto* failure = FailureIn(answer)) return done(std::move(*failure));
     done(Done());
+  });
+}
+
+// ---- rights ----
+
+void VaultSource::FindMintRight(const lease::Tree& tree, const SecretBuffer& token, lease::Reply<MintRight> done) {
+  auto held = std::make_shared<SecretBuffer>(SecretBuffer::CopyOf(token.Expose()));
+  impl_->Locate(tree, "", token, [this, tree, held, done = std::move(done)](Answer<Spot> answer) {
+    if (auto* failure = FailureIn(answer)) return done(std::move(*failure));
+    const Spot& spot = std::get<Spot>(answer);
+    const std::string capability(CapabilityFor(MethodFor(spot.facts, tree.method)));
+    Question question = impl_->PostQuestion(
+        {.asked = Asked::kRead, .place = spot.path, .path = "update on sys/capabilities-self"},
+        "sys/capabilities-self", *held);
+    question.body = SecretBuffer::CopyOf("{\"paths\":[");
+    http::AppendJsonString(question.body, spot.path);
+    question.body.Append("]}");
+    impl_->client.Ask(std::move(question), [capability, path = spot.path, done](Answer<VaultReply> reply) {
+      if (auto* failure = FailureIn(reply)) return done(std::move(*failure));
+      MintRight right{.allowed = false, .wanted = StrCat(capability, " on ", path)};
+      const Members& data = std::get<VaultReply>(reply).answer.data;
+      for (const SecretBuffer& word : data.Strings("capabilities").value_or(std::vector<SecretBuffer>())) {
+        right.allowed = right.allowed || word.ExposeText() == capability || word.ExposeText() == "root";
+      }
+      done(std::move(right));
+    });
   });
 }
 

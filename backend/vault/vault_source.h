@@ -50,6 +50,14 @@ class VaultSource final : public lease::Source {
   void Revoke(const std::string& identity, const std::string& lease_id, const SecretBuffer& token,
               lease::Reply<Done> done) override;
 
+  struct MintRight {
+    bool allowed = false;
+    std::string wanted;  // "update on pki/issue/web"
+  };
+  // Whether the token's policy lets the tree's own place be minted; mints nothing. Asks sys/capabilities-self, which
+  // the policy `default` allows.
+  void FindMintRight(const lease::Tree& tree, const SecretBuffer& token, lease::Reply<MintRight> done);
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

@@ -55,11 +55,10 @@ const VerbSpec kLoginCheck = {
     .summary = "log in to a Vault or OpenBao as the daemon would, and say what works",
     .details =
         "For each identity of each backend of type \"vault\" (or of BACKEND): connects, logs in, and looks at the "
-        "place "
-        "of each tree, without minting anything; then the token is revoked, unless it came from a token file. An "
-        "identity with a wrapped secret-id is not tried, which would use it up. The daemon need not run. Exit status 0 "
-        "when all "
-        "is well, 1 when something is not.",
+        "place of each tree, without minting anything: whether the policy would allow that is asked of the server. "
+        "Then the token is revoked, unless it came from a token file. An identity with a wrapped secret-id is not "
+        "tried, which would use it up. The daemon need not run. Exit status 0 when all is well, 1 when something is "
+        "not.",
     .positionals = kPositionals,
     .options = {},
     .run = RunLoginCheck,

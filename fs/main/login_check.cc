@@ -31,6 +31,7 @@ namespace {
 
 using lease::Answer;
 using lease::Failure;
+using MintRight = vault::VaultSource::MintRight;
 
 // Read while there was the right to.
 class FilesInMemory : public vault::CredentialFiles {
@@ -80,6 +81,7 @@ class LoginCheck {
   void OnLogin(Answer<lease::Token> answer);
   void NextTree();
   void OnPlace(const lease::Tree& tree, Answer<lease::Place> answer);
+  void OnMintRight(const lease::Tree& tree, const Answer<MintRight>& answer);
   void OnNames(const lease::Tree& tree, const Answer<lease::Names>& answer);
   void EndIdentity();
   void Say(const std::string& tree, bool ok, std::string words);
@@ -178,11 +180,26 @@ void LoginCheck::OnPlace(const lease::Tree& tree, Answer<lease::Place> answer) {
     return NextTree();
   }
   if (std::get<lease::Place>(answer).nature == lease::Nature::kMinted) {
-    Say(tree.name, true, StrCat(tree.source, " is minted at the first open; that was not tried"));
-    return NextTree();
+    return source_->FindMintRight(tree, token_.value, [this, &tree](const Answer<MintRight>& right) {
+      OnMintRight(tree, right);
+    });
   }
   source_->List(tree, "", protocol::Purpose::kNames, token_.value,
                 [this, &tree](const Answer<lease::Names>& names) { OnNames(tree, names); });
+}
+
+void LoginCheck::OnMintRight(const lease::Tree& tree, const Answer<MintRight>& answer) {
+  const std::string minted = StrCat(tree.source, " is minted at the first open, which was not tried");
+  if (const auto* failure = std::get_if<Failure>(&answer)) {
+    Say(tree.name, true, StrCat(minted, "; whether it would be allowed is not known: ", failure->error.message()));
+  } else if (const auto& right = std::get<MintRight>(answer); right.allowed) {
+    Say(tree.name, true, StrCat(minted, "; it would be allowed"));
+  } else {
+    Say(tree.name, false,
+        StrCat(minted, "; the policy does not allow it, which needs ", right.wanted,
+               ": `leasefs vault-policy` prints what to allow"));
+  }
+  NextTree();
 }
 
 void LoginCheck::OnNames(const lease::Tree& tree, const Answer<lease::Names>& answer) {

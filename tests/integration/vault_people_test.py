@@ -286,6 +286,27 @@ class People(VaultTest):
         self.assertEqual([(entry["backend"], entry["identity"], entry["tree"], entry["ok"]) for entry in found],
                          [("vault", "", "", True), ("vault", "", "kv", True), ("vault", "", "db", True)])
         self.assertIn("kv1 has 2 names", found[1]["message"])
+        self.assertIn("it would be allowed", found[2]["message"])
+
+    def test_login_check_finds_out_whether_a_mint_would_be_allowed(self):
+        mints = [tree("db", "database/creds/other"), tree("tls", "pki/issue/web", params={"common_name": "a.test"})]
+        for name, words, expected in (
+                ("reads", {"database/creds/*": ["read"], "pki/issue/*": ["read"]}, [True, False]),
+                ("writes", {"database/creds/*": ["update"], "pki/issue/*": ["update"]}, [False, True]),
+                ("denies", {"database/creds/*": ["read"], "database/creds/other": ["deny"], "pki/issue/*": ["create"]}, [False, False])):
+            setup.policy(self.bao, name, words)
+            mark = self.audit.mark()
+            with self.subTest(name):
+                _, found = self.check(mints, self.approle([name], name), expected=1)
+                self.assertEqual([entry["ok"] for entry in found], [True, *expected], found)
+                for entry, wanted, good in zip(found[1:], ("read on database/creds/other", "update on pki/issue/web"), expected):
+                    self.assertIn("it would be allowed" if good else f"the policy does not allow it, which needs {wanted}: `leasefs vault-policy`",
+                                  entry["message"])
+            self.assertEqual(self.audit.mints("pki/issue/web", mark), 0)
+        _, found = self.check(mints, self.role_with_only("unasked", self.printed(mints)))
+        for entry in found[1:]:
+            self.assertIn("not known", entry["message"])
+            self.assertIn("sys/capabilities-self", entry["message"])
 
     def test_login_check_leaves_the_token_of_a_file_alone(self):
         token = setup.token(self.bao, ["app"])
