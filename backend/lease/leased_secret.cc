@@ -34,6 +34,7 @@ void LeasedSecret::Load(SecretRecord record) {
   if (record_.current) told_ = FreshnessNow();
   SetDues();
   ExpireEnded();
+  List();  // a kill may have come before the list was written
   Plan();
 }
 

@@ -224,7 +224,7 @@ void LeasedSecret::MintFailed(const Failure& failure) {
   record_.mint_not_before = mint_backoff_.After(failure, context_.Now(), context_.loop.random());
   mint_failure_ = failure;
   problem_ = failure.error.message();
-  if (failure.cause != Cause::kOutage && record_.current && record_.current->computed()) record_.current.reset();
+  if (failure.cause != Cause::kOutage && record_.current && record_.current->computed()) Supersede();
   Save();
   MintForReaders();  // says why to those who wait
 }

@@ -15,19 +15,19 @@ void Leftovers::Begin() {
   if (context_.list != nullptr) Next();
 }
 
-// The one after the last one tried, so that one that cannot be revoked stands in nobody's way.
+// The one after the last one tried, so that one that cannot be revoked stands in nobody's way. Whether one has ended
+// the server says: the wall clock may have been set since it was listed, and only decides which comes first (S20).
 void Leftovers::Next() {
   if (context_.stopping) return;
   std::vector<ListedLease> left = context_.list->Left();
-  std::erase_if(left, [this](const ListedLease& lease) {
-    const bool ended = lease.ends <= context_.loop.WallNow();
-    if (ended) context_.list->Drop(lease.id);
-    return ended;
-  });
   if (left.empty()) return;
-  const auto after = std::ranges::find_if(left, [this](const ListedLease& lease) { return lease.id > last_; });
+  auto place = [now = context_.loop.WallNow()](const ListedLease& lease) {
+    return std::pair(lease.ends <= now, lease.id);
+  };
+  std::ranges::sort(left, {}, place);
+  const auto after = std::ranges::find_if(left, [&](const ListedLease& lease) { return place(lease) > last_; });
   const ListedLease lease = after == left.end() ? left.front() : *after;
-  last_ = lease.id;
+  last_ = place(lease);
   session_of_(lease.identity)
       .Ask<Done>({}, lifetime_.Guard([this, lease](const Session::Key& key, Reply<Done> reply) {
         context_.source.Revoke(

@@ -1,10 +1,10 @@
-// Leftovers: leases that an earlier boot left on the list. One after the other, by id, they are revoked, and what has
-// ended is dropped. Nobody waits for it; what the server does not let us revoke is told once and runs out.
+// Leftovers: leases that an earlier boot left on the list. One after the other they are revoked, and what has ended for
+// the server is dropped. Nobody waits for it; what the server does not let us revoke is told once and runs out.
 #pragma once
 
 #include <functional>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "backend/lease/backoff.h"
 #include "backend/lease/context.h"
@@ -26,7 +26,7 @@ class Leftovers {
   Context& context_;
   const std::function<Session&(const std::string& identity)> session_of_;
   const std::function<void(std::string problem)> report_;
-  std::string last_;  // lease id that was tried last
+  std::pair<bool, std::string> last_;  // the place of what was tried last: ended by the wall clock, lease id
   Backoff backoff_;
   bool told_ = false;
   Lifetime lifetime_;

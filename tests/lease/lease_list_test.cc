@@ -180,10 +180,70 @@ TEST_F(LeaseListTest, AfterAPowerCutWhatIsListedIsRevokedAndWhatHasEndedIsDroppe
   loop_.RunFor(1s);
   Kill();
   loop_.RunFor(2h);  // without power
+  source_.on_revoke = [](auto&&...) { return Gone(); };
   PowerCut();
   loop_.RunFor(1min);
-  EXPECT_EQ(revoked.size(), 1U);
-  EXPECT_EQ(source_.figures.logins, 2);
+  EXPECT_TRUE(list_->Left().empty());
+  EXPECT_EQ(source_.figures.revocations, 2);  // the server was asked: it alone knows the time
+  EXPECT_EQ(machine_->Report().revocations, 0U);
+}
+
+TEST_F(LeaseListTest, S20_AWallClockThatWasSetForgetsNoLease) {
+  PowerCut();
+  ASSERT_TRUE(Read("db").ok());
+  loop_.RunFor(1s);
+  for (const Duration step : {Duration(24h * 365), Duration(-24h * 3650)}) {
+    loop_.StepWallClock(step);
+    source_.on_revoke = [](auto&&...) { return Outage(); };
+    PowerCut();
+    loop_.RunFor(1min);
+    EXPECT_EQ(list_->Left().size(), 1U);
+    EXPECT_LT(source_.figures.revocations, 30);
+  }
+  std::vector<std::string> revoked;
+  source_.on_revoke = [&](const std::string& id) {
+    revoked.push_back(id);
+    return Done{};
+  };
+  loop_.RunFor(1min);
+  EXPECT_EQ(revoked, std::vector<std::string>{"lease-1"});
+  EXPECT_TRUE(list_->Left().empty());
+}
+
+TEST_F(LeaseListTest, WhatLivesByTheWallClockIsRevokedBeforeWhatHasEndedByIt) {
+  options_.trees.push_back(NewTree("db2", Engine::kDynamic));
+  source_.token_life = 24h;
+  PowerCut();
+  ASSERT_TRUE(Read("db").ok());
+  source_.lease_life = 5h;
+  ASSERT_TRUE(Read("db2").ok());
+  loop_.RunFor(1s);
+  Kill();
+  loop_.RunFor(2h);
+  std::vector<std::string> asked;
+  source_.on_revoke = [&](const std::string& id) {
+    asked.push_back(id);
+    return Done{};
+  };
+  PowerCut();
+  loop_.RunFor(1min);
+  EXPECT_EQ(asked, (std::vector<std::string>{"lease-2", "lease-1"}));
+}
+
+TEST_F(LeaseListTest, WhatAKillKeptOffTheListIsListedByTheSuccessor) {
+  PowerCut();
+  ASSERT_TRUE(Read("db").ok());
+  const std::string before = Bytes();
+  Kill();
+  list_.reset();
+  ASSERT_NE(Bytes(), before);
+  Write(before);  // the process was killed before it wrote
+  list_ = std::move(*Open(StrCat("boot-", boots_)));
+  machine_ = std::make_unique<LeaseMachine>(loop_, source_, records_, options_, list_.get());
+  loop_.RunFor(1s);
+  Kill();
+  list_.reset();
+  EXPECT_EQ(Ids(**Open("another boot")), std::set<std::string>{"lease-1"});
 }
 
 TEST_F(LeaseListTest, WhenTheDaemonAloneWasStoppedProgramsKeepWhatTheyRead) {

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "tests/lease/map_records.h"
 #include "tests/lease/sim_fs.h"
+#include "tests/lease/sim_lease_list.h"
+#include "tests/lease/sim_settings.h"
 #include "tests/lease/suspendable_loop.h"
 
 namespace leasefs::lease {
@@ -18,6 +21,8 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
+constexpr uint64_t kLeastFaults = 5, kMostAtOnce = 100000;  // of a seed; events in one moment
+
 class LeaseSim {
  public:
   LeaseSim(uint64_t seed, LeaseSimFigures& figures)
@@ -26,6 +31,7 @@ class LeaseSim {
         server_(world_, machine_loop_),
         fs_(world_, server_, figures),
         figures_(figures),
+        list_(machine_loop_),
         bursts_(seed % 2 == 0) {
     server_.may_revoke = [this](const SimLease& lease) {
       const Tree& tree = *std::find_if(options_.trees.begin(), options_.trees.end(),
@@ -33,16 +39,23 @@ class LeaseSim {
       bool given_back = tree.scope != Scope::kShared || tree.idle > Duration::zero();
       return given_back && !fs_.Holds(lease.value);
     };
+    list_.on_drop = [this](const std::string& id) {
+      const SimLease& lease = world_.leases.at(world_.lease_ids.at(id));
+      if (world_.LeaseAlive(lease) && !lease.may_not_be_revoked)
+        world_.Violate(StrCat("a lease of ", lease.secret, " is forgotten, and the server honours it"));
+    };
   }
 
   std::optional<std::string> Run() {
-    MakeWorld();
+    std::tie(options_, secrets_) = MakeSettings(world_);
+    TellOptions();
     StartMachine();
     for (const std::string& secret : secrets_) OpenLater(secret);
     for (auto& [source, value] : world_.values) ChangeLater(source);
     NextFaultLater();
     BootTime end = world_.loop.Now() + world_.Between(hours(1), minutes(80));
     RunUntil(end);
+    while (world_.faults < kLeastFaults && !world_.violation) RunUntil(world_.loop.Now() + minutes(1));
     quiet_ = true;
     while ((active_ > 0 || !machine_) && !world_.violation) RunUntil(world_.loop.Now() + minutes(1));
     RunUntil(world_.loop.Now() + minutes(13));
@@ -50,10 +63,12 @@ class LeaseSim {
     RunUntil(world_.loop.Now() + seconds(15));
     over_ = true;
     if (!world_.violation) fs_.CheckAllServed();
-    if (!world_.violation && machine_->Report().orphans != server_.orphans) {
+    if (!world_.violation && machine_->Report().orphans != server_.orphans)
       world_.Violate(StrCat(machine_->Report().orphans, " orphans are reported, and there are ", server_.orphans));
-    }
+    if (!world_.violation && !list_.Left().empty()) world_.Violate("what a power cut left is still there");
     if (!world_.violation) CheckStop();
+    figures_.fewest_faults = std::min(figures_.fewest_faults, world_.faults);
+    figures_.faults += world_.faults;
     figures_.questions += server_.questions;
     figures_.mints += server_.mints;
     figures_.logins += server_.logins;
@@ -62,63 +77,6 @@ class LeaseSim {
   }
 
  private:
-  Tree& AddTree(const std::string& name, Engine engine) {
-    Tree tree;
-    tree.name = name;
-    tree.source = StrCat("source/", name);
-    tree.engine = engine;
-    tree.ttl = seconds(60);
-    tree.max_stale = minutes(15);
-    tree.mint_interval = seconds(10);
-    options_.trees.push_back(tree);
-    return options_.trees.back();
-  }
-
-  // Whole seconds, as servers count.
-  Duration Seconds(Duration low, Duration high) { return std::chrono::floor<seconds>(world_.Between(low, high)); }
-
-  void AddRole(const std::string& name, SimRole role, int min_ttl_percent) {
-    Tree& tree = AddTree(name, Engine::kDynamic);
-    if (min_ttl_percent > 0) tree.min_ttl = std::chrono::floor<seconds>(role.life / 100 * min_ttl_percent);
-    world_.roles[tree.source] = role;
-    secrets_.push_back(name);
-  }
-
-  void MakeWorld() {
-    options_.trees.reserve(16);
-    Duration life = Seconds(seconds(20), minutes(5));
-    AddRole("short", {life, life * static_cast<int64_t>(2 + world_.chance.Below(5))},
-            static_cast<int>(world_.chance.Below(3)) * 15);
-    AddRole("fixed", {.life = Seconds(minutes(1), minutes(30)), .max_life = hours(1), .renewable = false},
-            static_cast<int>(world_.chance.Below(2)) * 10);
-    options_.trees.back().identity = "batch";
-    AddRole("long", {hours(1), hours(24)}, 0);
-    AddRole("certificate", {.life = Seconds(minutes(5), hours(1)), .renewable = false, .certificate = true}, 0);
-    AddRole("computed", {.renewable = false, .computed = true}, 0);
-    AddRole("idle", {Seconds(minutes(2), minutes(20)), hours(2)}, 0);
-    options_.trees.back().idle = minutes(5);
-    AddRole("scoped", {Seconds(minutes(2), minutes(20)), hours(1)}, 0);
-    options_.trees.back().scope = Scope::kOpen;
-    secrets_.back() = "scoped/1";
-    secrets_.emplace_back("scoped/2");
-    for (const char* name : {"kv", "kv-too", "rotating"}) {
-      Tree& tree = AddTree(name, Engine::kKv2);
-      secrets_.emplace_back(name);
-      SimValue& value = world_.values[tree.source];
-      value.text = StrCat(name, "-", ++texts_);
-      if (tree.name != "rotating") continue;
-      value.period = Seconds(minutes(1), minutes(5));
-      value.next_change = world_.loop.Now() + value.period;
-    }
-    world_.token_life[""] = Seconds(minutes(5), hours(1));
-    world_.token_max[""] =
-        world_.Chance(50) ? Duration::zero() : world_.token_life[""] * static_cast<int64_t>(2 + world_.chance.Below(4));
-    world_.token_life["batch"] = world_.token_max["batch"] = Seconds(minutes(10), minutes(40));
-    world_.binds_tokens = world_.Chance(30);
-    options_.identities = {{"batch", ""}};
-    TellOptions();
-  }
-
   void TellOptions() {
     server_.reserve.clear();
     for (const Tree& tree : options_.trees) {
@@ -131,16 +89,26 @@ class LeaseSim {
   }
 
   void StartMachine() {
-    machine_ = std::make_unique<LeaseMachine>(machine_loop_, server_, records_, options_);
+    machine_ = std::make_unique<LeaseMachine>(machine_loop_, server_, records_, options_, &list_);
+    started_at_ = world_.loop.Now();
     fs_.Connect(machine_.get());
     machine_->TellAgain();
   }
 
   void RunUntil(BootTime end) {
     while (!world_.violation && world_.loop.Now() < end) {
-      BootTime before = world_.loop.Now();
-      world_.loop.RunUntil(std::min(end, before + seconds(10)));
+      RunSlice(std::min(end, world_.loop.Now() + seconds(10)));
+      CheckListed();
     }
+  }
+  // No loop without a wait: not of timers either.
+  void RunSlice(BootTime end) {
+    auto over = std::make_shared<bool>(false);
+    world_.loop.At(end, [over] { *over = true; });
+    BootTime before = world_.loop.Now();
+    for (uint64_t at_once = 0; !*over && at_once < kMostAtOnce && world_.loop.Step(); ++at_once)
+      if (std::exchange(before, world_.loop.Now()) != world_.loop.Now()) at_once = 0;
+    if (!*over) world_.Violate("a busy loop of timers");
   }
 
   void OpenLater(const std::string& secret) {
@@ -193,10 +161,11 @@ class LeaseSim {
     Begin();
     End();
   }
-  // A switch that is on for a while.
-  void While(Duration low, Duration high, const std::function<void(bool)>& set) {
+  // A switch that is on for a while: a fault when somebody notices.
+  void While(Duration low, Duration high, Trouble trouble, const std::function<void(bool)>& set) {
     Begin();
     set(true);
+    world_.unnoticed.insert(trouble);
     world_.loop.After(world_.Between(low, high), [this, set] {
       set(false);
       End();
@@ -207,10 +176,9 @@ class LeaseSim {
   void NextFaultLater() {
     Duration wait = world_.Between(seconds(20), minutes(9));
     if (bursts_)
-      wait = ++faults_ % 3 == 0 ? world_.Between(minutes(15), minutes(25)) : world_.Between(seconds(1), minutes(1));
+      wait = ++in_bursts_ % 3 == 0 ? world_.Between(minutes(15), minutes(25)) : world_.Between(seconds(1), minutes(1));
     world_.loop.After(wait, [this] {
       if (quiet_) return;
-      ++figures_.faults;
       Fault();
       NextFaultLater();
     });
@@ -219,33 +187,34 @@ class LeaseSim {
   void Fault() {
     auto net = [this](Net kind) { return [this, kind](bool on) { world_.net = on ? kind : Net::kUp; }; };
     auto flag = [](bool& which) { return [&which](bool on) { which = on; }; };
-    uint64_t which = world_.chance.Below(17);
+    uint64_t which = world_.chance.Below(21);
     world_.Trace(StrCat("FAULT ", which));
     switch (which) {
       case 0:
-        return While(seconds(1), minutes(8), net(Net::kUnreachable));
+        return While(seconds(1), minutes(8), Trouble::kNet, net(Net::kUnreachable));
       case 1:
-        return While(seconds(1), minutes(8), net(Net::kSealed));
+        return While(seconds(1), minutes(8), Trouble::kNet, net(Net::kSealed));
       case 2:
       case 3:
-        return While(seconds(10), minutes(5), net(Net::kLossy));
+        return While(seconds(10), minutes(5), Trouble::kNet, net(Net::kLossy));
       case 4:
-        return While(seconds(10), minutes(5), [this](bool on) { world_.latency = milliseconds(on ? 700 : 2); });
+        return While(seconds(10), minutes(5), Trouble::kSlow,
+                     [this](bool on) { world_.latency = milliseconds(on ? 700 : 2); });
       case 5:
         return RevokeLeases();
       case 6:
         return RevokeTokens();
       case 7:
-        return While(seconds(30), minutes(5),
+        return While(seconds(30), minutes(5), Trouble::kDenied,
                      [this, source = options_.trees[world_.chance.Below(options_.trees.size())].source](bool on) {
                        world_.denied[source] = on;
                      });
       case 8:
-        return While(seconds(30), minutes(8), flag(world_.renew_denied));
+        return While(seconds(30), minutes(8), Trouble::kRenewDenied, flag(world_.renew_denied));
       case 9:
-        return While(seconds(30), minutes(20), flag(world_.lookup_denied));
+        return While(seconds(30), minutes(20), Trouble::kLookupDenied, flag(world_.lookup_denied));
       case 10:
-        return While(seconds(30), minutes(20), flag(world_.renew_self_denied));
+        return While(seconds(30), minutes(20), Trouble::kRenewSelfDenied, flag(world_.renew_self_denied));
       case 11:
       case 12:
         return KillOrWaitForMint();
@@ -254,50 +223,105 @@ class LeaseSim {
       case 14:
         return Reload();
       case 15:
-        return While(seconds(30), minutes(8), flag(world_.login_refused));
+        return While(seconds(30), minutes(8), Trouble::kLoginRefused, flag(world_.login_refused));
       case 16:
-        if (world_.Chance(50)) return While(seconds(30), minutes(8), flag(world_.revoke_denied));
-        world_.loop.StepWallClock(world_.Between(-hours(24) * 365, hours(24) * 365));  // S20: nothing comes of it
+        return While(seconds(30), minutes(8), Trouble::kRevokeDenied, flag(world_.revoke_denied));
+      case 17:
+        return While(seconds(30), minutes(8), Trouble::kLoginRefused, flag(world_.logins_limited));
+      case 18:
+        return While(seconds(10), minutes(5), Trouble::kNet, net(Net::kGarbled));
+      case 19:
+        if (world_.Chance(50)) return StepWallClock();
         Moment();
         return server_.CredentialChanged("");
+      case 20:
+        return PowerCut();
     }
+  }
+
+  // S20: nothing comes of it.
+  void StepWallClock() {
+    Moment();
+    if (!list_.empty()) ++world_.faults;
+    world_.loop.StepWallClock(world_.Between(-hours(24) * 365, hours(24) * 365));
   }
 
   void RevokeLeases() {
     Moment();
+    bool any = false;
     for (auto& [text, lease] : world_.leases)
-      if (!lease.token.empty() && world_.LeaseAlive(lease) && world_.Chance(30)) lease.revoked = true;
+      if (!lease.token.empty() && world_.LeaseAlive(lease) && world_.Chance(30)) any = lease.revoked = true;
+    if (any) ++world_.faults;
   }
 
   void RevokeTokens() {
     Moment();
+    bool any = false;
     for (auto& [id, token] : world_.tokens)
-      if (world_.TokenAlive(id) && world_.Chance(60)) token.revoked = true;
+      if (world_.TokenAlive(id) && world_.Chance(60)) any = token.revoked = true;
+    if (any) ++world_.faults;
   }
 
-  // At any moment; or at the worst, while an answer with a credential in it is on its way.
+  // At any moment; or at the worst, while an answer with a credential in it is on its way, or has just come.
   void KillOrWaitForMint() {
     if (world_.Chance(50)) return Kill();
     server_.on_mint_sent = [this] {
-      world_.loop.After(world_.Between(milliseconds(0), 2 * world_.latency), [this] { Kill(); });
+      Duration most = 2 * world_.latency + SimLeaseList::kGather / 2;
+      world_.loop.After(world_.Between(milliseconds(0), most), [this] { Kill(); });
     };
   }
 
   void Kill() {
     if (quiet_ || !machine_ || machine_loop_.suspended()) return;
     ++figures_.kills;
+    Fall();
+    RiseAfter(world_.Chance(50) ? milliseconds(1) : world_.Between(milliseconds(1), minutes(2)));
+  }
+
+  // What survives a process goes too; only the list is left. The clock may have been set when the machine is up again.
+  void PowerCut() {
+    if (quiet_ || !machine_ || machine_loop_.suspended()) return;
+    ++figures_.power_cuts;
+    CheckListed();
+    Fall();
+    server_.PowerCut();
+    fs_.PowerCut();
+    records_ = MapRecords();
+    list_.PowerCut();
+    if (world_.Chance(30)) StepWallClock();
+    RiseAfter(world_.Between(seconds(10), minutes(5)));
+  }
+
+  void Fall() {
+    ++world_.faults;
     Begin();
     fs_.Connect(nullptr);
     machine_.reset();
     server_.MachineKilled();
-    world_.loop.After(world_.Chance(50) ? milliseconds(1) : world_.Between(milliseconds(1), minutes(2)), [this] {
+    list_.Killed();
+  }
+  void RiseAfter(Duration wait) {
+    world_.loop.After(wait, [this] {
       StartMachine();
       End();
     });
   }
 
+  // What the machine knows of is on the disk, but for what is younger than a piece of the list.
+  void CheckListed() {
+    constexpr Duration kGathered = 2 * SimLeaseList::kGather;
+    if (!machine_ || machine_loop_.suspended() || world_.loop.Now() - started_at_ < kGathered) return;
+    for (const auto& [id, text] : world_.lease_ids) {
+      const SimLease& lease = world_.leases.at(text);
+      if (lease.before_power_cut || world_.loop.Now() - lease.told_at < kGathered) continue;
+      if (server_.IsKnown(lease) && world_.LeaseAlive(lease) && !list_.IsOnDisk(id))
+        world_.Violate(StrCat("a lease of ", lease.secret, " is not listed"));
+    }
+  }
+
   void Suspend() {
     if (machine_loop_.suspended()) return;
+    ++world_.faults;
     Begin();
     machine_loop_.Suspend();
     Duration by = world_.Between(seconds(1), minutes(40));
@@ -310,6 +334,7 @@ class LeaseSim {
 
   void Reload() {
     if (!machine_ || machine_loop_.suspended()) return;
+    ++world_.faults;
     Moment();
     Tree& tree = options_.trees[world_.chance.Below(2)];
     Duration life = world_.roles[tree.source].life;
@@ -332,16 +357,15 @@ class LeaseSim {
   // lost, nobody revokes.
   void CheckStop() {
     bool stopped = false;
-    BootTime asked = world_.loop.Now();
+    std::vector<const SimLease*> known;
+    for (const auto& [text, lease] : world_.leases)
+      if (server_.IsKnown(lease)) known.push_back(&lease);
     server_.stopping = true;
     machine_->Stop(true, minutes(1), [&] { stopped = true; });
-    world_.loop.RunFor(seconds(30));
+    RunSlice(world_.loop.Now() + seconds(30));
     if (!stopped) world_.Violate("the stop did not end");
-    for (const auto& [text, lease] : world_.leases) {
-      if (lease.told.granted == BootTime{} || lease.token.empty()) continue;
-      bool known = asked < std::min(lease.told.end, world_.tokens.at(lease.token).told.end);
-      if (known && world_.LeaseAlive(lease)) world_.Violate(StrCat("a lease of ", lease.secret, " outlives the stop"));
-    }
+    for (const SimLease* lease : known)
+      if (world_.LeaseAlive(*lease)) world_.Violate(StrCat("a lease of ", lease->secret, " outlives the stop"));
   }
 
   SimWorld world_;
@@ -350,15 +374,17 @@ class LeaseSim {
   SimFs fs_;
   LeaseSimFigures& figures_;
   MapRecords records_;
+  SimLeaseList list_;
   MachineOptions options_;
   std::unique_ptr<LeaseMachine> machine_;
   std::vector<std::string> secrets_;
+  BootTime started_at_{};
   const bool bursts_;
-  uint64_t faults_ = 0;
+  uint64_t in_bursts_ = 0;
   bool quiet_ = false;  // no more faults
   bool over_ = false;   // and no more readers
   int active_ = 0;
-  uint64_t texts_ = 0;
+  uint64_t texts_ = 1;
 };
 
 }  // namespace

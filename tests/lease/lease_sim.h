@@ -9,7 +9,8 @@
 namespace leasefs::lease {
 
 struct LeaseSimFigures {
-  uint64_t opens = 0, served = 0, faults = 0, kills = 0;
+  uint64_t opens = 0, served = 0, kills = 0, power_cuts = 0;
+  uint64_t faults = 0, fewest_faults = UINT64_MAX;  // that had an effect; the fewest of one seed
   uint64_t questions = 0, mints = 0, logins = 0, renewals = 0;
 };
 

@@ -130,6 +130,45 @@ TEST_F(LeaseMachineTest, S19_ALeaseShorterThanMinTtlIsRefusedWithTheReason) {
   EXPECT_FALSE(machine_->Report().problems.empty());
 }
 
+// lease_duration 0 with a lease_id: neither asked about all the time nor kept for ever.
+TEST_F(LeaseMachineTest, ALeaseWithoutALengthIsGoodForTtlAndIsRevokedAsAnyOther) {
+  source_.lease_life = 0s;
+  source_.token_life = 24h;
+  ASSERT_TRUE(Read("db").ok());
+  loop_.RunFor(30s);
+  const int asked = source_.figures.all();
+  ASSERT_TRUE(Read("db").ok());
+  loop_.RunFor(2h);
+  EXPECT_EQ(source_.figures.all(), asked) << "nobody opened it";
+  ASSERT_TRUE(Read("db").ok());
+  EXPECT_EQ(source_.figures.gets, 2);
+  EXPECT_EQ(source_.figures.renewals, 0);
+  // A mint that is refused takes the value away, and no lease from those that a stop revokes.
+  source_.on_get = [](auto&&...) { return Refused(); };
+  loop_.RunFor(2min);
+  EXPECT_EQ(Text(Read("db")), "not_found");
+  EXPECT_EQ(machine_->Report().leases.size(), 2U);
+  std::set<std::string> revoked;
+  source_.on_revoke = [&](const std::string& id) {
+    revoked.insert(id);
+    return Done{};
+  };
+  machine_->Stop(true, 10s, [] {});
+  loop_.RunFor(1s);
+  EXPECT_EQ(revoked, (std::set<std::string>{"lease-1", "lease-2"}));
+}
+
+TEST_F(LeaseMachineTest, ARenewalThatKeepsFailingIsReportedWithItsReasonUntilItSucceeds) {
+  ASSERT_TRUE(Read("db").ok());
+  source_.on_renew = [](auto&&...) { return Outage(ErrorKind::kRemote); };
+  loop_.RunFor(45min);
+  ASSERT_EQ(machine_->Report().leases.size(), 1U);
+  EXPECT_TRUE(machine_->Report().leases[0].problem.starts_with("renewing the lease: "));
+  source_.on_renew = [&](auto&&...) { return Renewal{loop_.Now(), 1h}; };
+  loop_.RunFor(1min);
+  EXPECT_EQ(machine_->Report().leases[0].problem, "");
+}
+
 TEST_F(LeaseMachineTest, S15_ReadersCauseAtMostOneMintInTenSeconds) {
   source_.on_get = [](auto&&...) { return InDoubt(); };  // each may have minted
   for (int i = 0; i < 600; ++i) {

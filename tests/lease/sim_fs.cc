@@ -120,7 +120,7 @@ void SimFs::JudgeMinted(const std::string& name, const Held& held) {
   if (lease.computed) {
     if (now - lease.minted > std::max(tree.ttl, tree.mint_interval) + tree.max_stale + seconds(30))
       world_.Violate(StrCat("a computed value of ", name, " is too old"));
-    return;
+    if (lease.token.empty()) return;
   }
   if (lease.told.gone) return world_.Violate(StrCat(name, " was served after the machine heard that it is gone"));
   bool killed = lease.revoked || (!lease.token.empty() && world_.tokens.at(lease.token).revoked);

@@ -21,6 +21,7 @@ class SimFs {
       : world_(world), server_(server), figures_(figures) {}
 
   void Connect(LeaseMachine* machine);  // a new process; null: it was killed
+  void PowerCut() { secrets_.clear(); }  // after Connect(nullptr)
   void SetTree(const Tree& tree) { trees_[tree.name] = tree; }
   void Open(const std::string& secret);
   void Forget(const std::string& secret);  // nobody opened it for long

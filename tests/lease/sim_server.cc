@@ -31,6 +31,28 @@ void SimServer::MachineKilled() {
   login_under_way_.clear();
 }
 
+void SimServer::PowerCut() {
+  for (auto& [id, token] : world_.tokens) token.told = {}, token.bound = false;
+  for (auto& [text, lease] : world_.leases) lease.told = {}, lease.before_power_cut = true;
+  waiting.clear();
+  in_use.clear();
+  orphans = 0;
+  last_asked_mint_.clear();
+  asked_again_until_.clear();
+  newest_.clear();
+  unverifiable_at_ = {};
+}
+
+bool SimServer::IsKnown(const SimLease& lease) const {
+  if (lease.told.granted == BootTime{} || lease.token.empty() || lease.told.gone) return false;
+  return world_.loop.Now() < std::min(lease.told.end, world_.tokens.at(lease.token).told.end);
+}
+
+Failure SimServer::Garbled() {
+  if (world_.Chance(30)) return {Error(ErrorKind::kTooLarge, "too large"), Cause::kRefused, true};
+  return {Error(ErrorKind::kRemote, "no such server"), Cause::kOutage, true};
+}
+
 void SimServer::CredentialChanged(const std::string& identity) {
   credential_changed_at = world_.loop.Now();
   if (changed_) changed_(identity);
@@ -89,7 +111,7 @@ bool SimServer::MayBeReplaced(const std::string& secret) const {
   const SimLease& lease = world_.leases.at(newest->second);
   auto ttl = min_ttl.find(secret);
   Duration least = ttl == min_ttl.end() ? Duration::zero() : ttl->second;
-  if (lease.told.gone || lease.computed) return false;
+  if (lease.told.gone || (lease.computed && lease.token.empty())) return false;
   bool renewable = lease.told.renewable && !lease.told.capped;
   if (!renewable && IsLate(lease.told, least)) {
     return world_.loop.Now() < lease.told.end + (lease.token.empty() ? seconds(1) : seconds(0));
@@ -127,7 +149,7 @@ void SimServer::Login(const std::string& identity, Reply<Token> done) {
   BootTime asked_at = world_.loop.Now();
   auto serve = [this, identity, asked_at]() -> Answer<Token> {
     BootTime now = world_.loop.Now();
-    if (world_.login_refused) {
+    if (world_.Noticed(world_.login_refused, Trouble::kLoginRefused)) {
       world_.last_refused_login = now;
       return Refused(ErrorKind::kLoginRefused);
     }
@@ -141,11 +163,18 @@ void SimServer::Login(const std::string& identity, Reply<Token> done) {
     token.renewable = life != Duration::zero() && max != life;
     token.order = tokens_made_;
     token.asked_at = asked_at;
-    return Token{SecretBuffer::CopyOf(id), asked_at, life, token.renewable};
+    Token answer{SecretBuffer::CopyOf(id), asked_at, life, token.renewable};
+    if (world_.Noticed(world_.logins_limited, Trouble::kLoginRefused)) {
+      world_.last_refused_login = now;
+      answer.uses = 1 + static_cast<uint32_t>(world_.chance.Below(5));
+    }
+    return answer;
   };
   auto told = [this, identity](const Answer<Token>& answer) {
     login_under_way_[identity] = false;
-    if (auto* token = std::get_if<Token>(&answer))
+    auto* failure = std::get_if<Failure>(&answer);
+    if (failure != nullptr && failure->cause != Cause::kOutage) world_.last_refused_login = world_.loop.Now();
+    if (auto* token = std::get_if<Token>(&answer); token != nullptr && token->uses == 0)
       world_.tokens[std::string(token->value.ExposeText())].told.Grant(token->granted_at, token->life,
                                                                        token->renewable);
   };
@@ -157,7 +186,8 @@ void SimServer::RenewToken(const std::string& /*identity*/, const SecretBuffer& 
   BootTime asked_at = world_.loop.Now();
   auto serve = [this, id, asked_at]() -> Answer<Renewal> {
     SimToken& token = world_.tokens.at(id);
-    if (!world_.TokenAlive(id) || world_.renew_self_denied || !token.renewable) return Gone();
+    if (world_.Noticed(world_.renew_self_denied, Trouble::kRenewSelfDenied)) return Gone();
+    if (!world_.TokenAlive(id) || !token.renewable) return Gone();
     if (IsBoundToAnother(token)) return Outage(ErrorKind::kRemote);  // 500, as a server that is ill
     BootTime now = world_.loop.Now();
     Duration left = token.max_end == kNever ? world_.token_life[token.identity]
@@ -183,7 +213,7 @@ void SimServer::RenewToken(const std::string& /*identity*/, const SecretBuffer& 
 void SimServer::CheckToken(const std::string& /*identity*/, const SecretBuffer& value, Reply<TokenState> done) {
   std::string id(value.ExposeText());
   auto serve = [this, id]() -> Answer<TokenState> {
-    if (world_.lookup_denied) return Forbidden();
+    if (world_.Noticed(world_.lookup_denied, Trouble::kLookupDenied)) return Forbidden();
     if (!world_.TokenAlive(id)) return Gone();
     const SimToken& token = world_.tokens.at(id);
     if (token.ends == kNever) return TokenState{Duration::zero(), false};
@@ -193,12 +223,13 @@ void SimServer::CheckToken(const std::string& /*identity*/, const SecretBuffer& 
     Told& told_of_it = world_.tokens.at(id).told;
     auto* state = std::get_if<TokenState>(&answer);
     const auto cause = state == nullptr ? std::optional(std::get<Failure>(answer).cause) : std::nullopt;
-    if (!cause || cause == Cause::kForbidden) told_of_it.capped |= world_.tokens.at(id).bound;
+    if (!cause || cause == Cause::kForbidden || cause == Cause::kRefused)
+      told_of_it.capped |= world_.tokens.at(id).bound;
     if (state != nullptr) {
       if (state->life > Duration::zero()) told_of_it.end = std::min(told_of_it.end, world_.loop.Now() + state->life);
       return;
     }
-    if (cause == Cause::kForbidden) unverifiable_at_ = world_.loop.Now();
+    if (cause == Cause::kForbidden || cause == Cause::kRefused) unverifiable_at_ = world_.loop.Now();
     if (cause != Cause::kGone) return;
     told_of_it.gone = true;
     for (auto& [text, lease] : world_.leases) lease.told.gone |= lease.token == id;

@@ -33,6 +33,9 @@ class SimServer : public Source {
   uint64_t orphans = 0;  // that must be reported
   uint64_t questions = 0, mints = 0, logins = 0, renewals = 0;
   void MachineKilled();  // nobody hears the answers that are under way
+  void PowerCut();       // and nobody remembers any
+  // What the machine was told of, and has not ended for it.
+  bool IsKnown(const SimLease& lease) const;
   void CredentialChanged(const std::string& identity);
 
   void Login(const std::string& identity, Reply<Token> done) override;
@@ -52,10 +55,13 @@ class SimServer : public Source {
 
  private:
   static constexpr Duration kTimeout = std::chrono::seconds(2);
+  static constexpr Duration kSlow = std::chrono::milliseconds(100);
+  enum class Lost { kNothing, kAnswer, kSense };
   // `serve` gives the answer (and has the effect) when the question arrives; `told` is called when the answer does.
   template <class T>
   void Handle(const std::string& what, Reply<T> done, std::function<Answer<T>()> serve,
               std::function<void(const Answer<T>&)> told);
+  Failure Garbled();
   void JudgeHurry(const std::string& what);
   void JudgeLogin(const std::string& identity);
   void JudgeMint(const std::string& secret);
@@ -63,6 +69,7 @@ class SimServer : public Source {
   const SimToken* NewestToken(const std::string& identity) const;
   bool IsLate(const Told& told, Duration least) const;
   bool IsBoundToAnother(const SimToken& token) const;
+  bool IsForbidden(const std::string& source, const std::string& token);
   Answer<Grant> Mint(const Tree& tree, const std::string& token, BootTime asked_at);
   Answer<Grant> ReadValue(const Tree& tree, BootTime asked_at);
 
@@ -97,16 +104,19 @@ void SimServer::Handle(const std::string& what, Reply<T> done, std::function<Ans
       done(std::move(*kept));
     });
   };
-  auto arrive = [this, serve, answer_after](bool lose_answer) {
-    world_.loop.After(world_.latency, [this, serve, answer_after, lose_answer] {
+  auto arrive = [this, serve, answer_after](Lost lost) {
+    world_.loop.After(world_.latency, [this, serve, answer_after, lost] {
       Answer<T> answer = serve();
-      if (lose_answer) return answer_after(kTimeout, InDoubt());
+      if (lost == Lost::kAnswer) return answer_after(kTimeout, InDoubt());
+      if (lost == Lost::kSense) return answer_after(world_.latency, Garbled());
       answer_after(world_.latency, std::move(answer));
     });
   };
+  if (world_.net != Net::kUp) world_.Notice(Trouble::kNet);
+  world_.Noticed(world_.latency > kSlow, Trouble::kSlow);
   switch (world_.net) {
     case Net::kUp:
-      return arrive(false);
+      return arrive(Lost::kNothing);
     case Net::kUnreachable: {
       Failure outage = Outage();
       if (world_.Chance(30)) {  // the address rests
@@ -122,7 +132,10 @@ void SimServer::Handle(const std::string& what, Reply<T> done, std::function<Ans
     }
     case Net::kLossy:
       if (world_.Chance(30)) return answer_after(kTimeout, InDoubt());  // it never arrives, and who knows
-      return arrive(world_.Chance(30));
+      return arrive(world_.Chance(30) ? Lost::kAnswer : Lost::kNothing);
+    case Net::kGarbled:
+      if (world_.Chance(50)) return answer_after(world_.latency, Garbled());  // by a proxy: it never arrives
+      return arrive(world_.Chance(60) ? Lost::kSense : Lost::kNothing);
   }
 }
 

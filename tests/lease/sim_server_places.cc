@@ -17,10 +17,14 @@ Duration WholeSeconds(Duration time) {
 
 }  // namespace
 
+bool SimServer::IsForbidden(const std::string& source, const std::string& token) {
+  return world_.Noticed(world_.denied[source], Trouble::kDenied) || !world_.TokenAlive(token);
+}
+
 void SimServer::Find(const Tree& tree, const std::string& /*below*/, const SecretBuffer& value, Reply<Place> done) {
   std::string token(value.ExposeText());
   auto serve = [this, source = tree.source, token]() -> Answer<Place> {
-    if (!world_.TokenAlive(token) || world_.denied[source]) return Forbidden();
+    if (IsForbidden(source, token)) return Forbidden();
     return Place{world_.roles.count(source) != 0 ? Nature::kMinted : Nature::kStatic, {"value"}};
   };
   Handle<Place>(StrCat("find ", tree.name), std::move(done), std::move(serve), [](const Answer<Place>&) {});
@@ -30,7 +34,7 @@ void SimServer::List(const Tree& tree, const std::string& /*below*/, protocol::P
                      const SecretBuffer& value, Reply<Names> done) {
   std::string token(value.ExposeText());
   auto serve = [this, source = tree.source, token]() -> Answer<Names> {
-    if (!world_.TokenAlive(token) || world_.denied[source]) return Forbidden();
+    if (IsForbidden(source, token)) return Forbidden();
     return Names({{protocol::EntryKind::kKey, "value"}});
   };
   Handle<Names>(StrCat("list ", tree.name), std::move(done), std::move(serve), [](const Answer<Names>&) {});
@@ -41,7 +45,7 @@ void SimServer::Get(const Tree& tree, const std::string& /*below*/, const Secret
   BootTime asked_at = world_.loop.Now();
   if (world_.roles.count(tree.source) == 0) {
     auto read = [this, tree, token, asked_at]() -> Answer<Grant> {
-      if (!world_.TokenAlive(token) || world_.denied[tree.source]) return Forbidden();
+      if (IsForbidden(tree.source, token)) return Forbidden();
       return ReadValue(tree, asked_at);
     };
     return Handle<Grant>(StrCat("read ", tree.name), std::move(done), std::move(read), [](const Answer<Grant>&) {});
@@ -51,7 +55,7 @@ void SimServer::Get(const Tree& tree, const std::string& /*below*/, const Secret
   if (!scoped) JudgeMint(tree.name);
   if (auto sent = std::exchange(on_mint_sent, nullptr)) sent();
   auto serve = [this, tree, token, asked_at]() -> Answer<Grant> {
-    if (!world_.TokenAlive(token) || world_.denied[tree.source]) return Forbidden();
+    if (IsForbidden(tree.source, token)) return Forbidden();
     ++mints;
     return Mint(tree, token, asked_at);
   };
@@ -72,6 +76,7 @@ void SimServer::Get(const Tree& tree, const std::string& /*below*/, const Secret
     SimLease& lease = world_.leases.at(text);
     Duration life = grant.ends == kNever ? grant.life : grant.ends - grant.asked_at;
     lease.told.Grant(grant.asked_at, life, grant.renewable);
+    lease.told_at = world_.loop.Now();
     if (!scoped) newest_[tree.name] = text;
   };
   Handle<Grant>(StrCat("mint ", scoped ? StrCat(tree.name, questions % 8) : tree.name), std::move(done),
@@ -86,7 +91,7 @@ Answer<Grant> SimServer::Mint(const Tree& tree, const std::string& token, BootTi
   lease.secret = tree.name;
   lease.value = text;
   lease.minted = now;
-  lease.computed = role.computed;
+  lease.computed = role.computed || role.endless;
   Grant grant;
   protocol::Field field;
   field.key = "value";
@@ -94,7 +99,7 @@ Answer<Grant> SimServer::Mint(const Tree& tree, const std::string& token, BootTi
   grant.fields.push_back(std::move(field));
   grant.asked_at = asked_at;
   if (role.computed) return grant;
-  lease.ends = now + role.life;
+  if (!role.endless) lease.ends = now + role.life;
   if (role.certificate) {
     grant.ends = lease.ends;
     return grant;
@@ -135,7 +140,7 @@ void SimServer::Renew(const Tree& /*tree*/, const std::string& lease_id, const S
   BootTime asked_at = world_.loop.Now();
   auto serve = [this, text, token, wanted, asked_at]() -> Answer<Renewal> {
     SimLease& lease = world_.leases.at(text);
-    if (!world_.TokenAlive(token) || world_.renew_denied) return Forbidden();
+    if (world_.Noticed(world_.renew_denied, Trouble::kRenewDenied) || !world_.TokenAlive(token)) return Forbidden();
     if (!world_.LeaseAlive(lease)) return Gone();
     if (!lease.renewable) return Refused(ErrorKind::kRemote);
     BootTime now = world_.loop.Now();
@@ -159,11 +164,15 @@ void SimServer::Revoke(const std::string& /*identity*/, const std::string& lease
   std::string token(value.ExposeText());
   std::string text = world_.lease_ids.at(lease_id);
   SimLease& of = world_.leases.at(text);
-  bool justified = stopping || may_revoke(of);
+  bool justified = stopping || of.before_power_cut || may_revoke(of);
   if (!justified) world_.Violate(StrCat("a lease of ", of.secret, " was revoked without a cause"));
   auto serve = [this, text, token]() -> Answer<Done> {
-    if (!world_.TokenAlive(token) || world_.revoke_denied) return Forbidden();
+    if (!world_.TokenAlive(token)) return Forbidden();
     SimLease& lease = world_.leases.at(text);
+    if (world_.Noticed(world_.revoke_denied, Trouble::kRevokeDenied)) {
+      lease.may_not_be_revoked = true;
+      return Forbidden();
+    }
     if (!world_.LeaseAlive(lease)) return Gone();
     lease.revoked = true;
     return Done{};

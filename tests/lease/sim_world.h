@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,7 +50,10 @@ struct SimLease {
   bool revoked = false;
   bool computed = false;
   BootTime minted{};
-  Told told;  // end: its own, not the token's
+  BootTime told_at{};
+  bool before_power_cut = false;
+  bool may_not_be_revoked = false;  // the server said so
+  Told told;                        // end: its own, not the token's
 };
 
 struct SimValue {
@@ -69,9 +73,22 @@ struct SimRole {
   bool renewable = true;
   bool certificate = false;  // ends, without a lease
   bool computed = false;     // neither
+  bool endless = false;      // a lease without an end of its own
 };
 
-enum class Net { kUp, kUnreachable, kSealed, kLossy };
+// kGarbled: what comes back is no answer of such a server, or too large to be read.
+enum class Net { kUp, kUnreachable, kSealed, kLossy, kGarbled };
+// What goes wrong for a while. Only what somebody noticed is a fault.
+enum class Trouble {
+  kNet,
+  kSlow,
+  kDenied,
+  kRenewDenied,
+  kLookupDenied,
+  kRenewSelfDenied,
+  kLoginRefused,
+  kRevokeDenied
+};
 
 struct SimWorld {
   explicit SimWorld(uint64_t seed) : loop(seed), chance(seed * 7919 + 1) {}
@@ -82,6 +99,7 @@ struct SimWorld {
   Duration latency = std::chrono::milliseconds(2);
   bool binds_tokens = false;  // a token can be renewed only with the credential that it was got with
   bool login_refused = false;
+  bool logins_limited = false;  // they give tokens for a few uses only
   bool lookup_denied = false;
   bool renew_self_denied = false;
   bool renew_denied = false;
@@ -95,11 +113,19 @@ struct SimWorld {
   std::map<std::string, std::string> lease_ids;  // id -> value
   BootTime last_trouble{};                       // the end of the last fault
   BootTime last_refused_login{};
+  std::set<Trouble> unnoticed;
+  uint64_t faults = 0;
   std::optional<std::string> violation;
   bool trace = std::getenv("LEASEFS_SIM_TRACE") != nullptr;  // prints what happens
 
   void Trace(const std::string& what) const {
     if (trace) std::printf("%10ld ms  %s\n", loop.Now().time_since_epoch().count() / 1'000'000, what.c_str());
+  }
+  void Notice(Trouble trouble) { faults += unnoticed.erase(trouble); }
+  // For a condition that decides what is answered.
+  bool Noticed(bool on, Trouble trouble) {
+    if (on) Notice(trouble);
+    return on;
   }
   bool Chance(int percent) { return chance.Below(100) < static_cast<uint64_t>(percent); }
   Duration Between(Duration low, Duration high) {
