@@ -127,7 +127,10 @@ TEST_F(GateLeaseTest, S19_NoReaderIsHandedLessThanMinTtl) {
   EXPECT_EQ(*mount_.ReadAgain(old), Version(1));
   backend_.outage = ErrorKind::kUnreachable;
   loop_.RunFor(minutes(5));
-  EXPECT_EQ(Open(), Version(2)) << "S14: it is served until its end, when there is none that is better";
+  EXPECT_EQ(Open(), ErrorKindName(ErrorKind::kUnreachable)) << "nor in an outage: S19 goes before S14";
+  backend_.outage.reset();
+  loop_.RunFor(seconds(10));
+  EXPECT_EQ(Open(), Version(3));
 }
 
 TEST_F(GateLeaseTest, S6_ItIsRememberedByASuccessorWithoutAsking) {

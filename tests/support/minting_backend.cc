@@ -17,7 +17,7 @@ void MintingBackend::Mint(const std::string& secret) {
 }
 
 protocol::Freshness MintingBackend::FreshnessOf(const Lease& held) const {
-  return {held.end - min_ttl, held.end, held.end};
+  return {held.end - min_ttl, held.end - min_ttl, held.end};
 }
 
 SecretVersion MintingBackend::VersionOf(const std::string& secret) const {

@@ -19,7 +19,7 @@ class MintingBackend : public Backend {
   MintingBackend(Loop& loop, std::string place) : loop_(loop), place_(std::move(place)) {}
 
   Duration lease = std::chrono::minutes(10);
-  Duration min_ttl{};  // less left than this is not fresh
+  Duration min_ttl{};  // S19: with less left than this it is not handed out
   Duration delay{};    // of answers
   bool minted = true;  // what a listing says
   bool revokes_idle = false;
