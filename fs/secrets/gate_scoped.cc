@@ -86,7 +86,8 @@ Result<uint32_t> SecretGate::InstanceLocked(const Attempt& attempt, const Tree& 
   }
   uint32_t found = instances_.Find(tree.root, owner);
   if (found != kNoNode) return found;
-  auto made = instances_.Make(tree.root, owner, limits_.scoped_leases_per_uid, loop_.Now());
+  ScopedInstances::Bounds bounds{limits_.scoped_leases_per_uid, tree.options.vault.mint_interval};
+  auto made = instances_.Make(tree.root, owner, bounds, loop_.Now());
   if (made.ok()) RequestPumpLocked();
   return made;
 }

@@ -46,21 +46,25 @@ uint32_t ScopedInstances::Find(uint32_t root, const InstanceOwner& owner) const 
   return found == owners_.end() ? kNoNode : found->second;
 }
 
-Status ScopedInstances::Admit(uint32_t uid, uint32_t max_per_uid, BootTime now) {
-  std::erase_if(made_, [&](const auto& item) { return now - item.second.back() > kScopedMintWindow; });
+Status ScopedInstances::Admit(uint32_t root, uint32_t uid, const Bounds& bounds, BootTime now) {
+  for (auto& [of, list] : made_) std::erase_if(list, [&](const Made& one) { return now > one.counts_until; });
+  std::erase_if(made_, [](const auto& item) { return item.second.empty(); });
   auto held = per_uid_.find(uid);
-  if (held != per_uid_.end() && held->second >= max_per_uid) {
+  if (held != per_uid_.end() && held->second >= bounds.max_per_uid) {
     return Error(ErrorKind::kBusy, "this user has too many leases of its own (limits.scoped_leases_per_uid)");
   }
-  std::deque<BootTime>& made = made_[uid];
-  while (!made.empty() && now - made.front() > kScopedMintWindow) made.pop_front();
-  if (made.size() >= max_per_uid) {
-    return Error(ErrorKind::kBusy, "this user asks for new leases too often (limits.scoped_leases_per_uid in 10 s)");
+  std::vector<Made>& made = made_[uid];
+  const auto counted = std::ranges::count_if(
+      made, [&](const Made& one) { return one.root == root || now - one.at <= kScopedMintWindow; });
+  if (static_cast<uint64_t>(counted) >= bounds.max_per_uid) {
+    return Error(ErrorKind::kBusy,
+                 "this user asks for new leases too often (limits.scoped_leases_per_uid in 10 s, or in the tree's "
+                 "mint_interval if that is longer)");
   }
   if (places_.size() >= state_.instances().size()) {
     return Error(ErrorKind::kBusy, "too many leases of single users, processes or opens are in use");
   }
-  made.push_back(now);
+  made.push_back({root, now, now + std::max(kScopedMintWindow, bounds.mint_interval)});
   return Ok();
 }
 
@@ -73,8 +77,8 @@ Result<uint32_t> ScopedInstances::UnusedDirectory(uint32_t root) {
   }
 }
 
-Result<uint32_t> ScopedInstances::Make(uint32_t root, const InstanceOwner& owner, uint32_t max_per_uid, BootTime now) {
-  LEASEFS_RETURN_IF_ERROR(Admit(owner.uid, max_per_uid, now));
+Result<uint32_t> ScopedInstances::Make(uint32_t root, const InstanceOwner& owner, const Bounds& bounds, BootTime now) {
+  LEASEFS_RETURN_IF_ERROR(Admit(root, owner.uid, bounds, now));
   LEASEFS_ASSIGN_OR_RETURN(directory, UnusedDirectory(root));
   NodeRecord& node = nodes_[directory];
   node.minted = 1;

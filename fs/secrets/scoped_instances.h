@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <tuple>
 #include <unordered_map>
@@ -23,7 +22,8 @@
 
 namespace leasefs {
 
-// New ones of one uid are as many as limits.scoped_leases_per_uid in this time.
+// New ones of one uid are as many as limits.scoped_leases_per_uid in this time; those of one tree in its mint_interval,
+// if that is longer.
 inline constexpr Duration kScopedMintWindow = std::chrono::seconds(10);
 
 struct InstanceOwner {
@@ -39,8 +39,12 @@ class ScopedInstances {
   ScopedInstances(const StateMemory& state, NodeTable& nodes, TreeMap& trees, Random& random);
 
   uint32_t Find(uint32_t root, const InstanceOwner& owner) const;  // its directory, or kNoNode
+  struct Bounds {
+    uint32_t max_per_uid = 0;
+    Duration mint_interval{};  // of the tree
+  };
   // kBusy: the uid, or all together, have too many, or had too many new ones just now. kNoMemory: limits.names.
-  Result<uint32_t> Make(uint32_t root, const InstanceOwner& owner, uint32_t max_per_uid, BootTime now);
+  Result<uint32_t> Make(uint32_t root, const InstanceOwner& owner, const Bounds& bounds, BootTime now);
   void End(uint32_t directory);
 
   bool Contains(uint32_t directory) const { return places_.contains(directory); }
@@ -50,9 +54,14 @@ class ScopedInstances {
 
  private:
   using Key = std::tuple<uint32_t, LeaseScope, uint32_t, uint64_t, uint64_t>;  // root and owner
+  struct Made {
+    uint32_t root = 0;
+    BootTime at;
+    BootTime counts_until;  // in its tree; in others for kScopedMintWindow
+  };
   Key KeyOf(const InstanceRecord& record) const;
   void Index(uint32_t place);
-  Status Admit(uint32_t uid, uint32_t max_per_uid, BootTime now);
+  Status Admit(uint32_t root, uint32_t uid, const Bounds& bounds, BootTime now);
   Result<uint32_t> UnusedDirectory(uint32_t root);
 
   StateMemory state_;
@@ -62,7 +71,7 @@ class ScopedInstances {
   std::map<Key, uint32_t> owners_;                           // -> directory
   std::unordered_map<uint32_t, uint32_t> places_;            // directory -> record
   std::unordered_map<uint32_t, uint32_t> per_uid_;           // instances
-  std::unordered_map<uint32_t, std::deque<BootTime>> made_;  // by uid, in the window
+  std::unordered_map<uint32_t, std::vector<Made>> made_;     // by uid
 };
 
 }  // namespace leasefs

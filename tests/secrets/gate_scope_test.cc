@@ -40,11 +40,14 @@ class GateScopeTest : public testing::Test {
     mount_.Connect("local", server_);
     Run(seconds(1));
   }
-  static Config Configuration(LeaseScope scope) {
+  static Config Configuration(LeaseScope scope, milliseconds mint_interval = seconds(10)) {
     TreeOptions tree = SimTree("db", "db");
     tree.lease_scope = scope;
     tree.idle = minutes(10);
-    Config config = SimConfig({tree}, {AllowUser("db/**", 1000), AllowUser("db/**", 1001)});
+    TreeOptions other = tree;
+    other.path = "other";
+    tree.vault.mint_interval = mint_interval;
+    Config config = SimConfig({tree, other}, {AllowUser("**", 1000), AllowUser("**", 1001)});
     config.limits.scoped_leases_per_uid = kMost;
     return config;
   }
@@ -276,6 +279,20 @@ TEST_F(GateOpenScopeTest, S25_AndSoManyNewOnesInTenSeconds) {
   EXPECT_EQ(Read(), ErrorKindName(ErrorKind::kBusy));
   EXPECT_EQ(backend_.mints(), kMost);
   Run(seconds(11));
+  EXPECT_THAT(Read(), StartsWith("db/"));
+}
+
+TEST_F(GateOpenScopeTest, S25_OfOneTreeInItsMintIntervalIfThatIsLonger) {
+  ASSERT_TRUE(mount_.Reload(Configuration(LeaseScope::kOpen, minutes(1))).ok());
+  for (uint32_t i = 0; i < kMost; ++i) EXPECT_THAT(Read(), StartsWith("db/"));
+  auto other = [&] { return mount_.OpenNow("other/password", kAlice); };
+  EXPECT_EQ(other().error->kind(), ErrorKind::kBusy) << "all trees together have ten seconds";
+  Run(seconds(11));
+  EXPECT_EQ(Read(), ErrorKindName(ErrorKind::kBusy));
+  EXPECT_FALSE(other().error);
+  Run(seconds(38));
+  EXPECT_EQ(Read(), ErrorKindName(ErrorKind::kBusy));
+  Run(seconds(12));
   EXPECT_THAT(Read(), StartsWith("db/"));
 }
 
