@@ -1,5 +1,5 @@
-// Any bytes as a server's answer: read within bounds into a grant, a token, names or a failure, whose words are safe to
-// show and quote nothing that was not there to be read.
+// Any bytes as a server's answer: read within bounds into a grant, names or a failure, whose words are safe to show
+// and quote nothing that was not there to be read.
 #include <algorithm>
 #include <cstdint>
 #include <string>
