@@ -103,7 +103,9 @@ class LeasedSecret {
   void OnTimer();
   bool WantsRevoking() const;
   void Renew();
-  void OnRenewed(uint64_t sequence, Answer<Renewal> answer);
+  void OnRenewed(const Lease& asked, const Answer<Renewal>& answer);
+  void Extend(const Renewal& renewal);
+  void ExtendPast(const Lease& asked, const Renewal& renewal);
   void RenewalFailed(const Failure& failure);
   void RevokeDue();
   void OnRevoked(uint64_t sequence, Answer<Done> answer);

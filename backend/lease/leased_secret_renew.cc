@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "backend/lease/leased_secret.h"
@@ -94,37 +95,62 @@ void LeasedSecret::Renew() {
                                                 [reply = std::move(reply), tree, value = key.value](
                                                     Answer<Renewal> answer) { reply(std::move(answer)); });
                         }),
-                        lifetime_.Guard([this, sequence = lease.sequence](Answer<Renewal> answer) {
-                          OnRenewed(sequence, std::move(answer));
+                        lifetime_.Guard([this, asked = lease](const Answer<Renewal>& answer) {
+                          OnRenewed(asked, answer);
                         }));
 }
 
-void LeasedSecret::OnRenewed(uint64_t sequence, Answer<Renewal> answer) {
+void LeasedSecret::OnRenewed(const Lease& asked, const Answer<Renewal>& answer) {
   renewing_ = false;
   renew_not_before_ = context_.Now() + Backoff::kFloor;
   ExpireEnded();
-  if (record_.current && record_.current->lease.sequence == sequence) {
-    Lease& lease = record_.current->lease;
-    if (auto* failure = std::get_if<Failure>(&answer)) {
-      RenewalFailed(*failure);
+  const bool current = record_.current && record_.current->lease.sequence == asked.sequence;
+  if (auto* renewal = std::get_if<Renewal>(&answer)) {
+    ++context_.counters.renewals;
+    if (current) {
+      Extend(*renewal);
     } else {
-      const Renewal& renewal = std::get<Renewal>(answer);
-      ++context_.counters.renewals;
-      renew_backoff_.Reset();
-      lease.problem.clear();
-      lease.capped = renewal.life <= Duration::zero() || IsCapped(renewal.life, lease.longest_life);
-      lease.renewable = renewal.renewable;
-      if (renewal.life > Duration::zero()) {
-        lease.granted_at = renewal.asked_at;
-        lease.life = renewal.life;
-        lease.longest_life = std::max(lease.longest_life, renewal.life);
-      }
-      SetDues();
-      Save();
+      ExtendPast(asked, *renewal);
     }
+  } else if (current) {
+    RenewalFailed(std::get<Failure>(answer));
   }
   Settle();
   ServeOrMint();
+}
+
+void LeasedSecret::Extend(const Renewal& renewal) {
+  Lease& lease = record_.current->lease;
+  renew_backoff_.Reset();
+  lease.problem.clear();
+  lease.capped = renewal.life <= Duration::zero() || IsCapped(renewal.life, lease.longest_life);
+  lease.renewable = renewal.renewable;
+  if (renewal.life > Duration::zero()) {
+    lease.granted_at = renewal.asked_at;
+    lease.life = renewal.life;
+    lease.longest_life = std::max(lease.longest_life, renewal.life);
+  }
+  SetDues();
+  Save();
+}
+
+// It was superseded meanwhile, or had ended before this was known. The server honours it, so it is listed, and revoked
+// by a stop.
+void LeasedSecret::ExtendPast(const Lease& asked, const Renewal& renewal) {
+  auto past = std::ranges::find(record_.past, asked.sequence, &Lease::sequence);
+  if (past == record_.past.end()) {
+    if (EndOf(asked) > context_.Now()) return;  // it is revoked
+    LeaveToItsEnd(asked);
+    past = std::prev(record_.past.end());
+    past->revoke = revoke_everything_ || (!record_.in_use && RevokesOnForget());
+  }
+  if (renewal.life > Duration::zero()) {
+    past->granted_at = renewal.asked_at;
+    past->life = renewal.life;
+  }
+  ExpireEnded();
+  Save();
+  RevokeDue();
 }
 
 void LeasedSecret::RenewalFailed(const Failure& failure) {

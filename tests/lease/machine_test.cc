@@ -169,6 +169,36 @@ TEST_F(LeaseMachineTest, ARenewalThatKeepsFailingIsReportedWithItsReasonUntilItS
   EXPECT_EQ(machine_->Report().leases[0].problem, "");
 }
 
+TEST_F(LeaseMachineTest, ARenewalThatCrossesAReloadExtendsWhatAStopRevokes) {
+  source_.token_life = 24h;
+  ASSERT_TRUE(Read("db").ok());
+  for (int i = 0; i < 3600 && source_.figures.renewals == 0; ++i) {
+    source_.latency = 2s;
+    loop_.RunFor(1s);
+  }
+  ASSERT_EQ(source_.figures.renewals, 1);
+  db().params["ttl"] = "5";
+  machine_->SetOptions(options_);
+  loop_.RunFor(3s);
+  const auto leases = machine_->Report().leases;
+  ASSERT_EQ(leases.size(), 1U);
+  EXPECT_FALSE(leases[0].current);
+  EXPECT_GT(leases[0].ends, loop_.Now() + 59min);
+}
+
+TEST_F(LeaseMachineTest, ARenewalThatCrossesTheEndOfItsLeaseIsKnownOfToAStop) {
+  source_.token_life = 24h;
+  ASSERT_TRUE(Read("db").ok());
+  source_.latency = 25min;
+  loop_.RunFor(61min);
+  ASSERT_EQ(source_.figures.renewals, 1);
+  EXPECT_TRUE(machine_->Report().leases.empty());
+  loop_.RunFor(10min);
+  const auto leases = machine_->Report().leases;
+  ASSERT_EQ(leases.size(), 1U);
+  EXPECT_FALSE(leases[0].current);
+}
+
 TEST_F(LeaseMachineTest, S15_ReadersCauseAtMostOneMintInTenSeconds) {
   source_.on_get = [](auto&&...) { return InDoubt(); };  // each may have minted
   for (int i = 0; i < 600; ++i) {

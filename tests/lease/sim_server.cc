@@ -203,8 +203,8 @@ void SimServer::RenewToken(const std::string& /*identity*/, const SecretBuffer& 
       token.told.Grant(renewal->asked_at, renewal->life, true);
     } else if (std::get<Failure>(answer).cause != Cause::kOutage) {
       token.told.capped = true;
-    } else if (std::get<Failure>(answer).error.kind() != ErrorKind::kUnreachable) {
-      token.bound = IsBoundToAnother(token);
+    } else if (const auto& failure = std::get<Failure>(answer); failure.error.kind() != ErrorKind::kUnreachable) {
+      token.bound = IsBoundToAnother(token) || (world_.binds_tokens && failure.in_doubt);  // garbled: it looks the same
     }
   };
   Handle<Renewal>(StrCat("renew ", id), std::move(done), std::move(serve), std::move(told));
