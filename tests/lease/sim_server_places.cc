@@ -150,8 +150,12 @@ void SimServer::Renew(const Tree& /*tree*/, const std::string& lease_id, const S
     return Renewal{asked_at, left};
   };
   auto told = [this, text](const Answer<Renewal>& answer) {
-    Told& told_of_it = world_.leases.at(text).told;
-    if (auto* renewal = std::get_if<Renewal>(&answer)) return told_of_it.Grant(renewal->asked_at, renewal->life, true);
+    SimLease& lease = world_.leases.at(text);
+    Told& told_of_it = lease.told;
+    if (auto* renewal = std::get_if<Renewal>(&answer)) {
+      if (!IsKnown(lease)) lease.told_at = world_.loop.Now();  // the answer crossed its end
+      return told_of_it.Grant(renewal->asked_at, renewal->life, true);
+    }
     Cause cause = std::get<Failure>(answer).cause;
     if (cause == Cause::kGone) told_of_it.gone = true;
     if (cause != Cause::kOutage) told_of_it.capped = true;

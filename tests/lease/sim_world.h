@@ -50,7 +50,7 @@ struct SimLease {
   bool revoked = false;
   bool computed = false;
   BootTime minted{};
-  BootTime told_at{};
+  BootTime told_at{};  // since when the machine knows that it lives
   bool before_power_cut = false;
   bool may_not_be_revoked = false;  // the server said so
   Told told;                        // end: its own, not the token's
