@@ -310,17 +310,18 @@ void VaultSource::FindMintRight(const lease::Tree& tree, const SecretBuffer& tok
     if (auto* failure = FailureIn(answer)) return done(std::move(*failure));
     const Spot& spot = std::get<Spot>(answer);
     const std::string capability(CapabilityFor(MethodFor(spot.facts, tree.method)));
-    Question question = impl_->PostQuestion(
-        {.asked = Asked::kRead, .place = spot.path, .path = "update on sys/capabilities-self"},
-        "sys/capabilities-self", *held);
+    const Subject subject{
+        .asked = Asked::kRead, .place = "sys/capabilities-self", .path = "update on sys/capabilities-self"};
+    Question question = impl_->PostQuestion(subject, "sys/capabilities-self", *held);
     question.body = SecretBuffer::CopyOf("{\"paths\":[");
     http::AppendJsonString(question.body, spot.path);
     question.body.Append("]}");
-    impl_->client.Ask(std::move(question), [capability, path = spot.path, done](Answer<VaultReply> reply) {
+    impl_->client.Ask(std::move(question), [subject, capability, path = spot.path, done](Answer<VaultReply> reply) {
       if (auto* failure = FailureIn(reply)) return done(std::move(*failure));
       MintRight right{.allowed = false, .wanted = StrCat(capability, " on ", path)};
-      const Members& data = std::get<VaultReply>(reply).answer.data;
-      for (const SecretBuffer& word : data.Strings("capabilities").value_or(std::vector<SecretBuffer>())) {
+      const auto words = std::get<VaultReply>(reply).answer.data.Strings("capabilities");
+      if (!words) return done(WrongAnswer(subject, "it names no capabilities"));
+      for (const SecretBuffer& word : *words) {
         right.allowed = right.allowed || word.ExposeText() == capability || word.ExposeText() == "root";
       }
       done(std::move(right));

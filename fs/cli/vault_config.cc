@@ -92,6 +92,10 @@ Finished RunVaultConfig(Context& context, const Arguments& arguments) {
   context.console.Data(text);
   if (address.value.empty())
     context.console.Warning("neither BAO_ADDR nor VAULT_ADDR is set: the address is the default one");
+  for (const char* ignored : {"CACERT_BYTES", "AGENT_ADDR", "PROXY_ADDR", "HTTP_PROXY"}) {
+    if (Find(ignored).value.empty()) continue;
+    context.console.Warning(StrCat("*_", ignored, " changes what the commands do and has no counterpart: left out"));
+  }
   if (IsTrue(Find("SKIP_VERIFY").value)) {
     context.console.Warning("*_SKIP_VERIFY has no counterpart: give ca_file the server's certificate instead");
   }

@@ -42,7 +42,8 @@ Finished RunVaultPolicy(Context& context, const Arguments& arguments) {
   for (const BackendOptions& backend : config.value().backends) {
     if (backend.type != BackendType::kVault || (!wanted.empty() && backend.name != wanted)) continue;
     for (const IdentityOptions& identity : backend.vault.identities) {
-      const std::string whose = identity.name.empty() ? "its own login" : StrCat("identity ", identity.name);
+      const std::string name = Printable(identity.name, 200);
+      const std::string whose = name.empty() ? "its own login" : StrCat("identity ", name);
       const std::string policy_text =
           Text(StrCat("backend ", backend.name, ", ", whose), RulesFor(config.value(), backend, identity.name));
       text += StrCat(text.empty() ? "" : "\n", policy_text);

@@ -41,12 +41,15 @@ struct Requests {
 
   void Add(const TreeOptions& tree, std::string_view type, const std::string& rest) {
     const vault::EngineFacts facts = vault::FactsOf(type, rest);
+    const bool fits = facts.nature == lease::Nature::kStatic || tree.vault.engine != VaultEngine::kStatic;
+    if (!fits) return;
     // `create` would be needed where the engine looks first whether the thing exists. Of those that are asked by POST
     // only transit/encrypt does, for which `update` is to encrypt, and `create` to make the key by it.
     const bool reads = vault::MethodFor(facts, tree.vault.method) == "GET";
     capabilities.insert(reads ? "read" : "update");
     if (!reads) writers.emplace(type);
-    mints = mints || (facts.nature == lease::Nature::kMinted && tree.vault.engine != VaultEngine::kStatic);
+    const bool minted = facts.nature == lease::Nature::kMinted && tree.vault.engine != VaultEngine::kStatic;
+    mints = mints || minted || tree.vault.engine == VaultEngine::kDynamic;
   }
 };
 
@@ -60,13 +63,13 @@ Requests RequestsFor(const TreeOptions& tree) {
   const bool may_be_kv = tree.vault.engine == VaultEngine::kDetect;
   std::vector<Place> places = PlacesOf(tree.source);
   Requests requests;
-  for (const Place& place : places) {
-    const std::string name = place.mount.substr(place.mount.rfind('/') + 1);  // npos + 1 is 0
-    if (!vault::IsKnownType(name)) continue;
-    if (may_be_kv && &place != &places.front()) continue;  // folders of a KV have such names, too
-    requests.by_name = name;
-    places = {Place(place)};
-    break;
+  // "pki/issue/web" is of the type that it is named after, and "pki/web/issue/web", too: the mount may end behind.
+  const auto named = std::ranges::find_if(places, [](const Place& place) {
+    return vault::IsKnownType(place.mount.substr(place.mount.rfind('/') + 1));  // npos + 1 is 0
+  });
+  if (named == places.begin() || (named != places.end() && !may_be_kv)) {  // folders of a KV have such names, too
+    requests.by_name = named->mount.substr(named->mount.rfind('/') + 1);
+    places.erase(places.begin(), named);
   }
   for (const bool folder : {false, true}) {
     for (const Place& place : places) {
@@ -79,7 +82,9 @@ Requests RequestsFor(const TreeOptions& tree) {
     }
     if (!requests.capabilities.empty()) return requests;
   }
+  requests.folder = false;
   requests.Add(tree, requests.by_name, places.front().rest);
+  if (requests.capabilities.empty()) requests.capabilities.insert("read");  // engine = "static"
   return requests;
 }
 
@@ -142,9 +147,9 @@ void Maker::AllowRequests(const TreeOptions& tree, const Requests& requests, con
 }
 
 void Maker::AllowAnything(const TreeOptions& tree, Requests requests) {
-  if (requests.capabilities.size() > 1) {
-    // SECURITY: with "update" a secret of KV version 1 that is called so could be overwritten.
-    requests.capabilities.erase("update");
+  // SECURITY: with "update" a secret of KV version 1 that is called so could be overwritten.
+  if (requests.capabilities.erase("update") > 0) {
+    requests.capabilities.insert("read");
     Remark(tree, StrCat("an engine of type ", Joined(requests.writers),
                         " is written to, for which engine = \"dynamic\" in the tree gives the rule"));
   }
@@ -181,12 +186,11 @@ void Maker::AllowTree(const TreeOptions& tree) {
     case VaultEngine::kDynamic:
       return AllowRequests(tree, requests, "");
     case VaultEngine::kDetect:
+      if (requests.by_name.empty() && !is_asked_specially) return AllowAnything(tree, requests);
       if (!requests.by_name.empty() || !requests.capabilities.contains("read")) {
         const std::string type = requests.by_name.empty() ? Joined(requests.writers) : requests.by_name;
         Remark(tree, StrCat("taken for an engine of type ", type,
                             ", by its source. If it is KV, say so by engine = \"kv1\" or \"kv2\" in the tree"));
-      } else if (!is_asked_specially) {
-        return AllowAnything(tree, requests);
       }
       return AllowRequests(tree, requests, "");
   }

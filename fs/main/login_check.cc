@@ -191,7 +191,9 @@ void LoginCheck::OnPlace(const lease::Tree& tree, Answer<lease::Place> answer) {
 void LoginCheck::OnMintRight(const lease::Tree& tree, const Answer<MintRight>& answer) {
   const std::string minted = StrCat(tree.source, " is minted at the first open, which was not tried");
   if (const auto* failure = std::get_if<Failure>(&answer)) {
-    Say(tree.name, true, StrCat(minted, "; whether it would be allowed is not known: ", failure->error.message()));
+    const bool may_not_ask = failure->error.kind() == ErrorKind::kDenied;
+    Say(tree.name, may_not_ask,
+        StrCat(minted, "; whether it would be allowed is not known: ", failure->error.message()));
   } else if (const auto& right = std::get<MintRight>(answer); right.allowed) {
     Say(tree.name, true, StrCat(minted, "; it would be allowed"));
   } else {

@@ -47,16 +47,17 @@ uint32_t ScopedInstances::Find(uint32_t root, const InstanceOwner& owner) const 
 }
 
 Status ScopedInstances::Admit(uint32_t root, uint32_t uid, const Bounds& bounds, BootTime now) {
-  for (auto& [of, list] : made_) std::erase_if(list, [&](const Made& one) { return now > one.counts_until; });
+  for (auto& [of, list] : made_) std::erase_if(list, [&](const Made& one) { return now > one.kept_until; });
   std::erase_if(made_, [](const auto& item) { return item.second.empty(); });
   auto held = per_uid_.find(uid);
   if (held != per_uid_.end() && held->second >= bounds.max_per_uid) {
     return Error(ErrorKind::kBusy, "this user has too many leases of its own (limits.scoped_leases_per_uid)");
   }
-  std::vector<Made>& made = made_[uid];
-  const auto counted = std::ranges::count_if(
-      made, [&](const Made& one) { return one.root == root || now - one.at <= kScopedMintWindow; });
-  if (static_cast<uint64_t>(counted) >= bounds.max_per_uid) {
+  const std::vector<Made>& made = made_[uid];
+  const auto in_all = std::ranges::count_if(made, [&](const Made& one) { return now - one.at <= kScopedMintWindow; });
+  const auto in_tree = std::ranges::count_if(
+      made, [&](const Made& one) { return one.root == root && now - one.at <= bounds.mint_interval; });
+  if (static_cast<uint64_t>(std::max(in_all, in_tree)) >= bounds.max_per_uid) {
     return Error(ErrorKind::kBusy,
                  "this user asks for new leases too often (limits.scoped_leases_per_uid in 10 s, or in the tree's "
                  "mint_interval if that is longer)");
@@ -64,7 +65,6 @@ Status ScopedInstances::Admit(uint32_t root, uint32_t uid, const Bounds& bounds,
   if (places_.size() >= state_.instances().size()) {
     return Error(ErrorKind::kBusy, "too many leases of single users, processes or opens are in use");
   }
-  made.push_back({root, now, now + std::max(kScopedMintWindow, bounds.mint_interval)});
   return Ok();
 }
 
@@ -80,6 +80,7 @@ Result<uint32_t> ScopedInstances::UnusedDirectory(uint32_t root) {
 Result<uint32_t> ScopedInstances::Make(uint32_t root, const InstanceOwner& owner, const Bounds& bounds, BootTime now) {
   LEASEFS_RETURN_IF_ERROR(Admit(root, owner.uid, bounds, now));
   LEASEFS_ASSIGN_OR_RETURN(directory, UnusedDirectory(root));
+  made_[owner.uid].push_back({root, now, now + std::max(kScopedMintWindow, bounds.mint_interval)});
   NodeRecord& node = nodes_[directory];
   node.minted = 1;
   node.fresh_until_ns = 0;
@@ -102,11 +103,24 @@ void ScopedInstances::End(uint32_t directory) {
   auto place = places_.find(directory);
   if (place == places_.end()) return;
   InstanceRecord& record = state_.instances()[place->second];
+  if (nodes_[directory].lease_end_ns == 0) NothingCameOf(record, nodes_[directory].parent);
   owners_.erase(KeyOf(record));
   if (auto held = per_uid_.find(record.uid); --held->second == 0) per_uid_.erase(held);
   record.directory.store(0, std::memory_order_release);
   places_.erase(place);
   trees_.SetAlias(directory, "");
+}
+
+// An outage ends for everybody at once (S18), also where mint_interval is long.
+void ScopedInstances::NothingCameOf(const InstanceRecord& record, uint32_t root) {
+  const auto made = made_.find(record.uid);
+  if (made == made_.end()) return;
+  const auto one = std::ranges::find_if(made->second, [&](const Made& each) {
+    return each.root == root && ToNanoseconds(each.at) == record.made_ns;
+  });
+  if (one == made->second.end()) return;
+  one->root = kNoNode;
+  one->kept_until = one->at + kScopedMintWindow;
 }
 
 std::vector<uint32_t> ScopedInstances::All(LeaseScope scope) const {

@@ -55,13 +55,14 @@ class ScopedInstances {
  private:
   using Key = std::tuple<uint32_t, LeaseScope, uint32_t, uint64_t, uint64_t>;  // root and owner
   struct Made {
-    uint32_t root = 0;
+    uint32_t root = 0;  // kNoNode: nothing came of it, so it counts for kScopedMintWindow alone
     BootTime at;
-    BootTime counts_until;  // in its tree; in others for kScopedMintWindow
+    BootTime kept_until;
   };
   Key KeyOf(const InstanceRecord& record) const;
   void Index(uint32_t place);
   Status Admit(uint32_t root, uint32_t uid, const Bounds& bounds, BootTime now);
+  void NothingCameOf(const InstanceRecord& record, uint32_t root);
   Result<uint32_t> UnusedDirectory(uint32_t root);
 
   StateMemory state_;

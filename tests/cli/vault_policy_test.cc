@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "fs/base/strings.h"
 #include "fs/cli/vault_rules.h"
 
 namespace leasefs::cli {
@@ -61,6 +62,16 @@ TEST(VaultPolicyTest, AnEngineIsAskedByWhatItsFactsSay) {
   }
 }
 
+TEST(VaultPolicyTest, AMountMayLieBelowAFolderThatIsNamedAfterItsEngine) {
+  EXPECT_EQ(Allowed(RulesOf("pki/int/issue/web"), "pki/int/issue/web"), "update");
+  EXPECT_EQ(Allowed(RulesOf("ssh/prod/sign/login"), "ssh/prod/sign/login"), "update");
+  EXPECT_EQ(Allowed(RulesOf("kubernetes/c1/creds/job"), "kubernetes/c1/creds/job"), "update");
+  const PolicyRules rules = RulesOf("database/prod/creds/app");
+  EXPECT_EQ(Allowed(rules, "database/prod/creds/app"), "read");
+  EXPECT_EQ(Allowed(rules, "sys/leases/renew"), "update");
+  EXPECT_EQ(Allowed(RulesOf("pki/int/ca/pem"), "pki/int/ca/pem"), "read");
+}
+
 TEST(VaultPolicyTest, ParametersAloneMakeNoWrite) {
   VaultTreeOptions options;
   options.params = {{"ttl", "\"1h\""}};
@@ -113,7 +124,17 @@ TEST(VaultPolicyTest, WhatMayBeKvIsNeverWritten) {
   EXPECT_EQ(Allowed(rules, "secret/creds/app"), "read?");
   EXPECT_EQ(Allowed(rules, "secret/data/creds/app"), "read?");
   EXPECT_THAT(rules.remarks, Contains(HasSubstr("of type kubernetes or ssh is written to")));
+  for (const char* source : {"secret/issue", "secret/sign/key", "kv/app/hmac/x", "kv/random/16"}) {
+    for (const auto& [path, rule] : RulesOf(source).paths) {
+      EXPECT_TRUE(path.starts_with("sys/leases/") || !rule.capabilities.contains("update")) << path;
+    }
+    EXPECT_EQ(Allowed(RulesOf(source), StrCat(source, "/*")), "list read?") << source;
+  }
+  for (const char* source : {"kv/creds/app", "kv/sign/key", "kv/plain"}) {
+    EXPECT_EQ(Allowed(RulesOf(source, Engine(VaultEngine::kStatic)), source), "read") << source;
+  }
   const VaultTreeOptions dynamic = Engine(VaultEngine::kDynamic);
+  EXPECT_EQ(Allowed(RulesOf("ours/thing", dynamic), "sys/leases/renew"), "update");
   EXPECT_EQ(Allowed(RulesOf("secret/creds/app", dynamic), "secret/creds/app"), "read update");
   EXPECT_EQ(Allowed(RulesOf("team/database/creds/app", dynamic), "team/database/creds/app"), "read");
 }

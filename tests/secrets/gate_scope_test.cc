@@ -296,6 +296,28 @@ TEST_F(GateOpenScopeTest, S25_OfOneTreeInItsMintIntervalIfThatIsLonger) {
   EXPECT_THAT(Read(), StartsWith("db/"));
 }
 
+TEST_F(GateOpenScopeTest, S18_WhatFailsDoesNotCountOnceTheOutageIsOver) {
+  ASSERT_TRUE(mount_.Reload(Configuration(LeaseScope::kOpen, minutes(60))).ok());
+  EXPECT_TRUE(mount_.ListNow("db", kAlice).ok());
+  backend_.outage = ErrorKind::kUnreachable;
+  for (uint32_t i = 0; i < kMost; ++i) EXPECT_EQ(Read(), ErrorKindName(ErrorKind::kUnreachable));
+  backend_.outage.reset();
+  Run(seconds(11));
+  for (uint32_t i = 0; i < kMost; ++i) EXPECT_THAT(Read(), StartsWith("db/"));
+  Run(seconds(11));
+  EXPECT_EQ(Read(), ErrorKindName(ErrorKind::kBusy)) << "of these each was minted";
+}
+
+TEST_F(GateOpenScopeTest, S25_TheTreeAndAllTreesAreCountedEachByItself) {
+  ASSERT_TRUE(mount_.Reload(Configuration(LeaseScope::kOpen, minutes(60))).ok());
+  for (uint32_t i = 0; i + 1 < kMost; ++i) EXPECT_THAT(Read(), StartsWith("db/"));
+  Run(seconds(11));
+  EXPECT_FALSE(mount_.OpenNow("other/password", kAlice).error);
+  EXPECT_THAT(Read(), StartsWith("db/"));
+  Run(seconds(11));
+  EXPECT_EQ(Read(), ErrorKindName(ErrorKind::kBusy));
+}
+
 TEST_F(GateOpenScopeTest, AnOpenThatFailsLeavesNothing) {
   EXPECT_TRUE(mount_.ListNow("db", kAlice).ok());
   backend_.outage = ErrorKind::kUnreachable;
