@@ -3,7 +3,6 @@
 say. Counts are those of the server's audit device and of pg_roles."""
 
 import base64
-import concurrent.futures
 import datetime
 import errno
 import os
@@ -14,6 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor  # by name: a child of another uid may not read where Python lies
 
 import harness
 import openbao_setup as setup
@@ -191,7 +191,7 @@ class Dynamic(VaultTest):
             return found
 
         def child():
-            with concurrent.futures.ThreadPoolExecutor(len(names)) as threads:
+            with ThreadPoolExecutor(len(names)) as threads:
                 return list(threads.map(lambda name: rounds(ways[name]), names))
         for name, found in zip(names, as_user(ALICE, child)):
             self.assertEqual(len(found), 3, found)
