@@ -45,7 +45,11 @@ void SimServer::PowerCut() {
 
 bool SimServer::IsKnown(const SimLease& lease) const {
   if (lease.told.granted == BootTime{} || lease.token.empty() || lease.told.gone) return false;
-  return world_.loop.Now() < std::min(lease.told.end, world_.tokens.at(lease.token).told.end);
+  if (world_.loop.Now() >= std::min(lease.told.end, world_.tokens.at(lease.token).told.end)) return false;
+  const auto newer = std::ranges::count_if(world_.leases, [&](const auto& item) {
+    return item.second.secret == lease.secret && item.second.minted > lease.minted;
+  });
+  return newer < 64;  // so many superseded ones of one secret are remembered
 }
 
 Failure SimServer::Garbled() {
