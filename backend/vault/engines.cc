@@ -123,6 +123,10 @@ std::string MethodFor(const EngineFacts& facts, const std::string& wanted) {
   return facts.is_write ? "POST" : "GET";
 }
 
+std::string_view CapabilityFor(std::string_view method) {
+  return method == "GET" ? "read" : "update";
+}
+
 std::vector<std::string_view> TypesWith(std::string_view rest) {
   std::vector<std::string_view> types;
   if (IsCheckOut(rest)) types.assign(std::begin(kWithLibraries), std::end(kWithLibraries));

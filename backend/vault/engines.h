@@ -34,6 +34,9 @@ EngineFacts FactsOf(std::string_view type, std::string_view rest);
 // "GET", "POST" or "PUT"; `wanted`: what the tree says, "" if nothing.
 std::string MethodFor(const EngineFacts& facts, const std::string& wanted);
 
+// What a policy must grant for it: "read" or "update".
+std::string_view CapabilityFor(std::string_view method);
+
 // The types that have that path in particular, such as "creds/app", each once.
 std::vector<std::string_view> TypesWith(std::string_view rest);
 // The type of an engine in the table: most are mounted under that name.

@@ -118,7 +118,6 @@ Question KvReader::Ask(const KvPlace& place, const SecretBuffer& token, Asked as
   question.subject = {.asked = asked,
                       .place = at.rest.empty() ? at.mount : StrCat(at.mount, "/", at.rest),
                       .path = StrCat(asked == Asked::kList ? "list on " : "read on ", path)};
-  question.name_space = place.name_space;
   question.token = SecretBuffer::CopyOf(token.Expose());
   question.shape = at.versioned && asked != Asked::kList ? Shape::kVersioned : Shape::kPlain;
   return question;

@@ -13,7 +13,6 @@ namespace leasefs::vault {
 // A place in KV, as one question needs it.
 struct KvPlace {
   Location location;  // `versioned` decides which version of KV is spoken
-  std::string name_space;
   uint64_t version = 0;  // v2: pinned to it; 0: the current one
   std::string tree;      // that asks
   Duration ttl{};        // of that tree

@@ -180,7 +180,6 @@ void Logins::LoginByToken(const std::string& identity, SecretBuffer token, lease
   Question question;
   question.subject = SubjectOf(identity, Asked::kTokenLookup);
   question.path = "auth/token/lookup-self";
-  question.name_space = settings_.name_space;
   question.token = SecretBuffer::CopyOf(held->Expose());
   const BootTime asked_at = client_.loop().Now();
   client_.Ask(std::move(question), [this, identity, held, asked_at, done = std::move(done)](Answer<VaultReply> answer) {
@@ -233,7 +232,6 @@ void Logins::Post(const std::string& identity, const SecretBuffer& credential, l
   question.subject = subject;
   question.method = http::Method::kPost;
   question.path = *escaped;
-  question.name_space = settings_.name_space;
   question.body = LoginBody(how, credential);  // SECURITY: and no token, which would be another's
   client_.Ask(std::move(question), [subject, done = std::move(done)](Answer<VaultReply> answer) {
     if (auto* failure = FailureIn(answer)) return done(std::move(*failure));

@@ -51,19 +51,19 @@ std::string PathBelow(const std::string& path, const std::string& mount) {
   return path.size() > mount.size() ? path.substr(mount.size() + 1) : "";
 }
 
-const Mounts::Known* Mounts::Look(const std::string& path, const std::string& name_space, std::string* mount) const {
+const Mounts::Known* Mounts::Look(const std::string& path, std::string* mount) const {
   for (size_t end = path.size(); end != std::string::npos && end > 0; end = path.rfind('/', end - 1)) {
-    const auto known = known_.find({name_space, path.substr(0, end)});
+    const auto known = known_.find(path.substr(0, end));
     if (known == known_.end()) continue;
-    *mount = known->first.second;
+    *mount = known->first;
     return known->second.until > client_.loop().Now() ? &known->second : nullptr;
   }
   return nullptr;
 }
 
-void Mounts::Find(const std::string& path, const std::string& name_space, const SecretBuffer& token, Done done) {
+void Mounts::Find(const std::string& path, const SecretBuffer& token, Done done) {
   std::string mount;
-  if (const Known* known = Look(path, name_space, &mount); known != nullptr) {
+  if (const Known* known = Look(path, &mount); known != nullptr) {
     Location location{
         .mount = mount, .rest = PathBelow(path, mount), .type = known->type, .versioned = known->versioned};
     return done(std::move(location));
@@ -76,20 +76,18 @@ void Mounts::Find(const std::string& path, const std::string& name_space, const 
     return client_.Later([done = std::move(done), refused = std::move(refused)] { done(refused); });
   }
   question.path = "sys/internal/ui/mounts/" + *escaped;
-  question.name_space = name_space;
   question.token = SecretBuffer::CopyOf(token.Expose());
-  client_.Ask(std::move(question), [this, path, name_space, done = std::move(done)](lease::Answer<VaultReply> answer) {
+  client_.Ask(std::move(question), [this, path, done = std::move(done)](lease::Answer<VaultReply> answer) {
     if (auto* failure = FailureIn(answer)) return done(std::move(*failure));
-    done(Take(path, name_space, {.asked = Asked::kMount, .place = path, .path = ""},
-              std::get<VaultReply>(answer).answer));
+    done(Take(path, {.asked = Asked::kMount, .place = path, .path = ""}, std::get<VaultReply>(answer).answer));
   });
 }
 
-lease::Answer<Location> Mounts::Take(const std::string& path, const std::string& name_space, const Subject& subject,
-                                     const VaultAnswer& answer) {
+lease::Answer<Location> Mounts::Take(const std::string& path, const Subject& subject, const VaultAnswer& answer) {
   std::string mount(answer.data.Text("path"));
   while (mount.ends_with('/')) mount.pop_back();
   // The namespace of the request may stand before it.
+  const std::string& name_space = client_.name_space();
   if (!name_space.empty() && !IsAtOrBelow(path, mount) && IsAtOrBelow(mount, name_space)) {
     mount = PathBelow(mount, name_space);
   }
@@ -101,13 +99,13 @@ lease::Answer<Location> Mounts::Take(const std::string& path, const std::string&
               .until = client_.loop().Now() + kFresh};
   Location location{.mount = mount, .rest = PathBelow(path, mount), .type = known.type, .versioned = known.versioned};
   if (known_.size() >= kMaxKnown) known_.clear();
-  known_[{name_space, mount}] = std::move(known);
+  known_[mount] = std::move(known);
   return location;
 }
 
-void Mounts::Forget(const std::string& path, const std::string& name_space) {
+void Mounts::Forget(const std::string& path) {
   for (size_t end = path.size(); end != std::string::npos && end > 0; end = path.rfind('/', end - 1)) {
-    known_.erase({name_space, path.substr(0, end)});
+    known_.erase(path.substr(0, end));
   }
 }
 

@@ -1,5 +1,5 @@
-// Mounts: what is mounted where, as the server tells those who may see something below a mount. Asked once per mount
-// and namespace, and again after a while or when an answer did not fit.
+// Mounts: what is mounted where, as the server tells those who may see something below a mount. Asked once per mount,
+// and again after a while or when an answer did not fit.
 #pragma once
 
 #include <functional>
@@ -27,9 +27,9 @@ class Mounts {
 
   using Done = std::function<void(lease::Answer<Location>)>;
   // Where `path` ("secret/team/web") is. What is known is answered within the call.
-  void Find(const std::string& path, const std::string& name_space, const SecretBuffer& token, Done done);
+  void Find(const std::string& path, const SecretBuffer& token, Done done);
   // An answer did not fit what was believed: ask again next time.
-  void Forget(const std::string& path, const std::string& name_space);
+  void Forget(const std::string& path);
 
  private:
   struct Known {
@@ -37,14 +37,12 @@ class Mounts {
     bool versioned = false;
     BootTime until;
   };
-  using Key = std::pair<std::string, std::string>;  // namespace, mount
 
-  const Known* Look(const std::string& path, const std::string& name_space, std::string* mount) const;
-  lease::Answer<Location> Take(const std::string& path, const std::string& name_space, const Subject& subject,
-                               const VaultAnswer& answer);
+  const Known* Look(const std::string& path, std::string* mount) const;
+  lease::Answer<Location> Take(const std::string& path, const Subject& subject, const VaultAnswer& answer);
 
   VaultClient& client_;
-  std::map<Key, Known> known_;
+  std::map<std::string, Known> known_;  // by mount
 };
 
 // "a/b" below "a" is "b"; of what is not below it: "".

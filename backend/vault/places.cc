@@ -39,8 +39,7 @@ Spot Places::SpotOf(const lease::Tree& tree, std::string path, Location location
   return spot;
 }
 
-void Places::Locate(const lease::Tree& tree, const std::string& below, const std::string& name_space,
-                    const SecretBuffer& token, Done done) {
+void Places::Locate(const lease::Tree& tree, const std::string& below, const SecretBuffer& token, Done done) {
   const std::string path = PathOf(tree, below);
   if (const auto escaped = http::EscapePath(path); !escaped.ok()) {
     const Subject subject{.asked = Asked::kMount, .place = Printable(path), .path = ""};
@@ -48,19 +47,18 @@ void Places::Locate(const lease::Tree& tree, const std::string& below, const std
                                                                     escaped.error().message())] { done(failure); });
   }
   const bool must_be_told = tree.engine == Engine::kDetect;
-  const std::pair<std::string, std::string> key(name_space, path);
-  const auto untold = untold_.find(key);
+  const auto untold = untold_.find(path);
   if (!must_be_told && untold != untold_.end() && untold->second > client_.loop().Now()) {
     return done(SpotOf(tree, path, Assumed(path)));
   }
-  mounts_.Find(path, name_space, token,
-               [this, tree, path, key, must_be_told, done = std::move(done)](lease::Answer<Location> answer) {
+  mounts_.Find(path, token,
+               [this, tree, path, must_be_told, done = std::move(done)](lease::Answer<Location> answer) {
                  auto* failure = FailureIn(answer);
                  if (failure == nullptr) return done(SpotOf(tree, path, std::move(std::get<Location>(answer))));
                  if (must_be_told || failure->cause == lease::Cause::kOutage) return done(std::move(*failure));
                  // The token may not see it; the tree says what is there.
                  if (untold_.size() >= Mounts::kMaxKnown) untold_.clear();
-                 untold_[key] = client_.loop().Now() + Mounts::kFresh;
+                 untold_[path] = client_.loop().Now() + Mounts::kFresh;
                  done(SpotOf(tree, path, Assumed(path)));
                });
 }

@@ -24,9 +24,8 @@ class Places {
 
   using Done = std::function<void(lease::Answer<Spot>)>;
   // What is known is answered within the call.
-  void Locate(const lease::Tree& tree, const std::string& below, const std::string& name_space,
-              const SecretBuffer& token, Done done);
-  void Forget(const Spot& spot, const std::string& name_space) { mounts_.Forget(spot.path, name_space); }
+  void Locate(const lease::Tree& tree, const std::string& below, const SecretBuffer& token, Done done);
+  void Forget(const Spot& spot) { mounts_.Forget(spot.path); }
 
   // "source/below", without slashes around it.
   static std::string PathOf(const lease::Tree& tree, const std::string& below);
@@ -36,8 +35,8 @@ class Places {
 
   VaultClient& client_;
   Mounts mounts_;
-  // Where the server did not tell what is mounted, and until when it is not asked again. By namespace and path.
-  std::map<std::pair<std::string, std::string>, BootTime> untold_;
+  // Where the server did not tell what is mounted, and until when it is not asked again. By path.
+  std::map<std::string, BootTime> untold_;
 };
 
 }  // namespace leasefs::vault

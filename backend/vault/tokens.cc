@@ -10,11 +10,10 @@ using lease::Answer;
 using lease::Cause;
 using lease::Failure;
 
-Question AboutSelf(Subject subject, std::string_view what, const SecretBuffer& token, const std::string& name_space) {
+Question AboutSelf(Subject subject, std::string_view what, const SecretBuffer& token) {
   Question question;
   question.subject = std::move(subject);
   question.path = what;
-  question.name_space = name_space;
   question.token = SecretBuffer::CopyOf(token.Expose());
   return question;
 }
@@ -29,7 +28,7 @@ Duration LifeOf(const Members& data) {
 
 void Logins::Renew(const std::string& identity, const SecretBuffer& token, lease::Reply<lease::Renewal> done) {
   Question question =
-      AboutSelf(SubjectOf(identity, Asked::kTokenRenewal), "auth/token/renew-self", token, settings_.name_space);
+      AboutSelf(SubjectOf(identity, Asked::kTokenRenewal), "auth/token/renew-self", token);
   question.method = http::Method::kPost;
   question.body = SecretBuffer::CopyOf("{}");
   const Subject subject = question.subject;
@@ -48,7 +47,7 @@ void Logins::Renew(const std::string& identity, const SecretBuffer& token, lease
 void Logins::Check(const std::string& identity, const SecretBuffer& token, lease::Reply<lease::TokenState> done) {
   auto held = std::make_shared<SecretBuffer>(SecretBuffer::CopyOf(token.Expose()));
   client_.Ask(
-      AboutSelf(SubjectOf(identity, Asked::kTokenLookup), "auth/token/lookup-self", token, settings_.name_space),
+      AboutSelf(SubjectOf(identity, Asked::kTokenLookup), "auth/token/lookup-self", token),
       [this, identity, held, done = std::move(done)](Answer<VaultReply> answer) {
         if (auto* failure = FailureIn(answer)) {
           if (failure->cause != Cause::kForbidden) return done(std::move(*failure));
@@ -63,7 +62,7 @@ void Logins::Check(const std::string& identity, const SecretBuffer& token, lease
 void Logins::TellDeadFromDenied(const std::string& identity, const SecretBuffer& token, Failure denied,
                                 lease::Reply<lease::TokenState> done) {
   client_.Ask(
-      AboutSelf(SubjectOf(identity, Asked::kTokenLookup), "sys/internal/ui/mounts", token, settings_.name_space),
+      AboutSelf(SubjectOf(identity, Asked::kTokenLookup), "sys/internal/ui/mounts", token),
       [denied = std::move(denied), done = std::move(done)](Answer<VaultReply> answer) {
         auto* failure = FailureIn(answer);
         if (failure == nullptr) return done(denied);
@@ -77,7 +76,7 @@ void Logins::TellDeadFromDenied(const std::string& identity, const SecretBuffer&
 
 void Logins::Revoke(const std::string& identity, const SecretBuffer& token, lease::Reply<Done> done) {
   Question question =
-      AboutSelf(SubjectOf(identity, Asked::kTokenRevocation), "auth/token/revoke-self", token, settings_.name_space);
+      AboutSelf(SubjectOf(identity, Asked::kTokenRevocation), "auth/token/revoke-self", token);
   question.method = http::Method::kPost;
   question.body = SecretBuffer::CopyOf("{}");
   client_.Ask(std::move(question), [done = std::move(done)](Answer<VaultReply> answer) {

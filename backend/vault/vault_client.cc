@@ -64,7 +64,7 @@ void VaultClient::Ask(Question question, Done done) {
   request.patience = timeouts_.read;  // a reader may be waiting for a login or a mint
   // Agents and proxies may insist on it, as a guard against requests that a browser was tricked into.
   AddHeader(request, "X-Vault-Request", SecretBuffer::CopyOf("true"));
-  if (!question.name_space.empty()) AddHeader(request, "X-Vault-Namespace", SecretBuffer::CopyOf(question.name_space));
+  if (!name_space_.empty()) AddHeader(request, "X-Vault-Namespace", SecretBuffer::CopyOf(name_space_));
   if (!question.token.empty()) AddHeader(request, "X-Vault-Token", std::move(question.token));
   http_.Send(std::move(request), [this, expected = std::move(expected), done = std::move(done),
                                   alive = std::weak_ptr(alive_)](Result<http::Response> result, bool in_doubt) {

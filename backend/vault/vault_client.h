@@ -18,9 +18,8 @@ namespace leasefs::vault {
 struct Question {
   Subject subject;
   http::Method method = http::Method::kGet;
-  std::string path;        // escaped, with its query, below "/v1/"
-  std::string name_space;  // "": the root
-  SecretBuffer token;      // empty: none is sent
+  std::string path;  // escaped, with its query, below "/v1/"
+  SecretBuffer token;  // empty: none is sent
   SecretBuffer body;
   Shape shape = Shape::kPlain;
   bool may_be_raw = false;  // the answer may be no JSON but text: a certificate, a public key
@@ -42,7 +41,9 @@ class VaultClient {
     Duration change;
   };
 
-  VaultClient(Loop& loop, http::HttpClient& http, Timeouts timeouts) : loop_(loop), http_(http), timeouts_(timeouts) {}
+  // `name_space`: of every question, "team/a"; "": the root.
+  VaultClient(Loop& loop, http::HttpClient& http, std::string name_space, Timeouts timeouts)
+      : loop_(loop), http_(http), name_space_(std::move(name_space)), timeouts_(timeouts) {}
   VaultClient(const VaultClient&) = delete;
   VaultClient& operator=(const VaultClient&) = delete;
 
@@ -60,6 +61,7 @@ class VaultClient {
   }
 
   Loop& loop() { return loop_; }
+  const std::string& name_space() const { return name_space_; }
 
  private:
   // How an answer is to be read.
@@ -73,6 +75,7 @@ class VaultClient {
 
   Loop& loop_;
   http::HttpClient& http_;
+  const std::string name_space_;
   const Timeouts timeouts_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -60,10 +60,6 @@ std::string QueryOf(const std::map<std::string, std::string>& params) {
   return query;
 }
 
-std::string_view CapabilityFor(const std::string& method) {
-  return method == "GET" ? "read" : "update";
-}
-
 std::string LastComponent(const std::string& path) {
   return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
 }
@@ -86,7 +82,7 @@ struct VaultSource::Impl {
   Impl(Loop& loop, http::HttpClient& http, CredentialFiles& files, VaultSettings given,
        lease::SurvivingRecords* records)
       : settings(std::move(given)),
-        client(loop, http, {.read = settings.read_timeout, .change = settings.change_timeout}),
+        client(loop, http, settings.name_space, {.read = settings.read_timeout, .change = settings.change_timeout}),
         logins(client, files, settings, records),
         places(client),
         kv(client) {
@@ -104,14 +100,13 @@ struct VaultSource::Impl {
 
   KvPlace KvPlaceOf(const lease::Tree& tree, const Spot& spot) const {
     return {.location = spot.location,
-            .name_space = settings.name_space,
             .version = tree.version,
             .tree = tree.name,
             .ttl = tree.ttl};
   }
 
   void Locate(const lease::Tree& tree, const std::string& below, const SecretBuffer& token, Places::Done done) {
-    places.Locate(tree, below, settings.name_space, token, std::move(done));
+    places.Locate(tree, below, token, std::move(done));
   }
 
   // Reads or mints what is no KV.
@@ -201,10 +196,10 @@ void VaultSource::Get(const lease::Tree& tree, const std::string& below, const S
     const Spot& spot = std::get<Spot>(answer);
     if (!spot.is_kv) return impl_->GetPlain(tree, spot, *held, done);
     const KvPlace place = impl_->KvPlaceOf(tree, spot);
-    impl_->kv.Get(place, *held, [this, spot, name_space = place.name_space, done](Answer<lease::Grant> got) {
+    impl_->kv.Get(place, *held, [this, spot, done](Answer<lease::Grant> got) {
       // Another engine may have been mounted there meanwhile.
       if (auto* failure = FailureIn(got); failure != nullptr && failure->error.kind() == ErrorKind::kRemote) {
-        impl_->places.Forget(spot, name_space);
+        impl_->places.Forget(spot);
       }
       done(std::move(got));
     });
@@ -227,10 +222,9 @@ void VaultSource::Impl::GetPlain(const lease::Tree& tree, const Spot& spot, cons
     question.method = method == "PUT" ? http::Method::kPut : http::Method::kPost;
     question.body = BodyOf(tree.params);
   }
-  question.name_space = settings.name_space;
   question.token = SecretBuffer::CopyOf(token.Expose());
   question.may_be_raw = spot.facts.answer == AnswerKind::kRaw || !minted;
-  if (minted) question.lane = StrCat("mint ", question.name_space, " ", spot.path);
+  if (minted) question.lane = StrCat("mint ", spot.path);
   client.Ask(std::move(question), [this, subject, spot, done = std::move(done)](Answer<VaultReply> answer) {
     if (auto* failure = FailureIn(answer)) return done(std::move(*failure));
     auto grant = GrantOf(subject, spot.facts.answer, LastComponent(spot.path), std::move(std::get<VaultReply>(answer)));
@@ -264,7 +258,6 @@ Question VaultSource::Impl::PostQuestion(Subject subject, std::string_view path,
   question.subject = std::move(subject);
   question.method = http::Method::kPost;
   question.path = path;
-  question.name_space = settings.name_space;
   question.token = SecretBuffer::CopyOf(token.Expose());
   return question;
 }
@@ -276,7 +269,7 @@ void VaultSource::Renew(const lease::Tree& tree, const std::string& lease_id, co
   Question question = impl_->PostQuestion(subject, "sys/leases/renew", token);
   const int64_t seconds = std::chrono::ceil<std::chrono::seconds>(std::max(wanted, Duration(0))).count();
   question.body = LeaseBody(lease_id, StrCat(",\"increment\":", seconds, "}"));
-  question.lane = StrCat("renew ", question.name_space, " ", PathOfLease(lease_id));
+  question.lane = StrCat("renew ", PathOfLease(lease_id));
   impl_->client.Ask(std::move(question), [subject, done = std::move(done)](Answer<VaultReply> answer) {
     if (auto* failure = FailureIn(answer)) return done(std::move(*failure));
     const VaultReply& reply = std::get<VaultReply>(answer);

@@ -84,7 +84,6 @@ void Logins::Unwrap(const std::string& identity, SecretBuffer wrapping_token, Go
   look.subject = subject;
   look.method = http::Method::kPost;
   look.path = "sys/wrapping/lookup";
-  look.name_space = settings_.name_space;
   look.body.Append("{\"token\":");
   http::AppendJsonString(look.body, token->ExposeText());
   look.body.Append("}");
@@ -104,7 +103,6 @@ void Logins::Unwrap(const std::string& identity, SecretBuffer wrapping_token, Go
     unwrap.subject = subject;
     unwrap.method = http::Method::kPost;
     unwrap.path = "sys/wrapping/unwrap";
-    unwrap.name_space = settings_.name_space;
     unwrap.token = std::move(*token);  // as the request's own token: beside another, it would be used up for nothing
     client_.Ask(std::move(unwrap), [subject, done](Answer<VaultReply> unwrapped) {
       if (auto* failure = FailureIn(unwrapped)) return done(std::move(*failure));

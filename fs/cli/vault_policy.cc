@@ -11,12 +11,6 @@
 namespace leasefs::cli {
 namespace {
 
-std::string Joined(const std::set<std::string>& words, std::string_view between) {
-  std::string text;
-  for (const std::string& word : words) text += StrCat(text.empty() ? "" : between, word);
-  return text;
-}
-
 std::string Text(const std::string& title, const PolicyRules& rules) {
   std::string text = StrCat("# ", title, "\n");
   for (const std::string& remark : rules.remarks) text += StrCat("# ", remark, ".\n");

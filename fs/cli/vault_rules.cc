@@ -45,30 +45,25 @@ struct Requests {
     if (!fits) return;
     // `create` would be needed where the engine looks first whether the thing exists. Of those that are asked by POST
     // only transit/encrypt does, for which `update` is to encrypt, and `create` to make the key by it.
-    const bool reads = vault::MethodFor(facts, tree.vault.method) == "GET";
-    capabilities.insert(reads ? "read" : "update");
-    if (!reads) writers.emplace(type);
+    const std::string_view capability = vault::CapabilityFor(vault::MethodFor(facts, tree.vault.method));
+    capabilities.emplace(capability);
+    if (capability == "update") writers.emplace(type);
     const bool minted = facts.nature == lease::Nature::kMinted && tree.vault.engine != VaultEngine::kStatic;
     mints = mints || minted || tree.vault.engine == VaultEngine::kDynamic;
   }
 };
-
-std::string Joined(const std::set<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += StrCat(text.empty() ? "" : " or ", word);
-  return text;
-}
 
 Requests RequestsFor(const TreeOptions& tree) {
   const bool may_be_kv = tree.vault.engine == VaultEngine::kDetect;
   std::vector<Place> places = PlacesOf(tree.source);
   Requests requests;
   // "pki/issue/web" is of the type that it is named after, and "pki/web/issue/web", too: the mount may end behind.
-  const auto named = std::ranges::find_if(places, [](const Place& place) {
-    return vault::IsKnownType(place.mount.substr(place.mount.rfind('/') + 1));  // npos + 1 is 0
-  });
+  const auto last_name = [](const Place& place) {
+    return place.mount.substr(place.mount.rfind('/') + 1);  // npos + 1 is 0
+  };
+  const auto named = std::ranges::find_if(places, vault::IsKnownType, last_name);
   if (named == places.begin() || (named != places.end() && !may_be_kv)) {  // folders of a KV have such names, too
-    requests.by_name = named->mount.substr(named->mount.rfind('/') + 1);
+    requests.by_name = last_name(*named);
     places.erase(places.begin(), named);
   }
   for (const bool folder : {false, true}) {
@@ -138,7 +133,8 @@ void Maker::AllowKv2(const Place& place, const std::string& condition) {
 void Maker::AllowRequests(const TreeOptions& tree, const Requests& requests, const std::string& condition) {
   Allow(requests.folder ? tree.source + "/*" : tree.source, requests.capabilities, condition);
   if (requests.capabilities.size() > 1) {
-    Remark(tree, StrCat("of \"read\" and \"update\" one may be removed: an engine of type ", Joined(requests.writers),
+    Remark(tree, StrCat("of \"read\" and \"update\" one may be removed: an engine of type ",
+                        Joined(requests.writers, " or "),
                         " needs \"update\", another \"read\"; method in the tree decides it"));
   }
   if (!requests.mints) return;
@@ -150,7 +146,7 @@ void Maker::AllowAnything(const TreeOptions& tree, Requests requests) {
   // SECURITY: with "update" a secret of KV version 1 that is called so could be overwritten.
   if (requests.capabilities.erase("update") > 0) {
     requests.capabilities.insert("read");
-    Remark(tree, StrCat("an engine of type ", Joined(requests.writers),
+    Remark(tree, StrCat("an engine of type ", Joined(requests.writers, " or "),
                         " is written to, for which engine = \"dynamic\" in the tree gives the rule"));
   }
   AllowRequests(tree, requests, tree.source + " is of an engine other than KV");
@@ -188,7 +184,7 @@ void Maker::AllowTree(const TreeOptions& tree) {
     case VaultEngine::kDetect:
       if (requests.by_name.empty() && !is_asked_specially) return AllowAnything(tree, requests);
       if (!requests.by_name.empty() || !requests.capabilities.contains("read")) {
-        const std::string type = requests.by_name.empty() ? Joined(requests.writers) : requests.by_name;
+        const std::string type = requests.by_name.empty() ? Joined(requests.writers, " or ") : requests.by_name;
         Remark(tree, StrCat("taken for an engine of type ", type,
                             ", by its source. If it is KV, say so by engine = \"kv1\" or \"kv2\" in the tree"));
       }
@@ -197,6 +193,12 @@ void Maker::AllowTree(const TreeOptions& tree) {
 }
 
 }  // namespace
+
+std::string Joined(const std::set<std::string>& words, std::string_view between) {
+  std::string text;
+  for (const std::string& word : words) text += StrCat(text.empty() ? "" : between, word);
+  return text;
+}
 
 PolicyRules RulesFor(const Config& config, const BackendOptions& backend, const std::string& identity) {
   PolicyRules rules;

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fs/config/options.h"
@@ -25,5 +26,8 @@ struct PolicyRules {
 
 // For one identity of the backend ("": its own login), in the backend's namespace.
 PolicyRules RulesFor(const Config& config, const BackendOptions& backend, const std::string& identity);
+
+// "a or b", with `between` between them.
+std::string Joined(const std::set<std::string>& words, std::string_view between);
 
 }  // namespace leasefs::cli
