@@ -160,7 +160,7 @@ void SimFs::JudgeWait(const std::string& name) {
   const SimLease& lease = world_.leases.at(secret.held->text);
   const SimRole& role = world_.roles.at(tree.source);
   if (lease.computed || role.life <= tree.min_ttl + seconds(10)) return;
-  if (lease.revoked || secret.in_use_since > lease.minted || !HadTime(lease.told)) return;
+  if (lease.revoked || lease.lapsed || secret.in_use_since > lease.minted || !HadTime(lease.told)) return;
   if (!lease.token.empty()) {
     const SimToken& token = world_.tokens.at(lease.token);
     if (token.revoked || !HadTime(token.told)) return;

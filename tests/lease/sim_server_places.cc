@@ -153,7 +153,10 @@ void SimServer::Renew(const Tree& /*tree*/, const std::string& lease_id, const S
     SimLease& lease = world_.leases.at(text);
     Told& told_of_it = lease.told;
     if (auto* renewal = std::get_if<Renewal>(&answer)) {
-      if (!IsKnown(lease)) lease.told_at = world_.loop.Now();  // the answer crossed its end
+      if (!IsKnown(lease)) {  // the answer crossed its end
+        lease.told_at = world_.loop.Now();
+        lease.lapsed = true;
+      }
       return told_of_it.Grant(renewal->asked_at, renewal->life, true);
     }
     Cause cause = std::get<Failure>(answer).cause;

@@ -51,6 +51,7 @@ struct SimLease {
   bool computed = false;
   BootTime minted{};
   BootTime told_at{};  // since when the machine knows that it lives
+  bool lapsed = false;  // a renewal was told after its end: it is not handed out any more
   bool before_power_cut = false;
   bool may_not_be_revoked = false;  // the server said so
   Told told;                        // end: its own, not the token's
