@@ -16,7 +16,11 @@ Result<std::unique_ptr<HttpClient>> HttpClient::Create(const Options& options, F
 }
 
 HttpClient::HttpClient(ClientOptions options, Loop& loop, std::unique_ptr<Transport> transport)
-    : options_(std::move(options)), loop_(loop), lanes_(options_.max_in_flight), transport_(std::move(transport)) {
+    : options_(std::move(options)),
+      loop_(loop),
+      lanes_(options_.max_in_flight),
+      in_flight_(options_.max_in_flight),
+      transport_(std::move(transport)) {
   for (const Address& address : options_.addresses) {
     servers_.push_back(
         {.address = address, .health = AddressHealth(options_.health), .last_error = {}, .answered_at = {}});
@@ -27,6 +31,7 @@ HttpClient::~HttpClient() {
   for (auto& [id, exchange] : exchanges_) {
     loop_.Cancel(exchange->deadline_timer);
     loop_.Cancel(exchange->wait_timer);
+    loop_.Cancel(exchange->held_up_timer);
   }
   loop_.Cancel(pump_timer_);
   loop_.Cancel(hopeless_timer_);
@@ -90,11 +95,11 @@ void HttpClient::Cancel(RequestId id) {
   exchanges_.erase(found);
   loop_.Cancel(exchange->deadline_timer);
   loop_.Cancel(exchange->wait_timer);
-  std::erase(waiting_, id);
+  if (exchange->request) Unqueue(id, *exchange);
   if (exchange->call != 0) {
     transport_->Abort(exchange->call);
     servers_[exchange->server].health.Abandoned(exchange->era);
-    --in_flight_;
+    EndAttempt(*exchange);
   }
   LeaveLane(id, *exchange);
   Pump();
@@ -129,10 +134,11 @@ void HttpClient::Pump() {
   const BootTime now = loop_.Now();
   const auto is_ready = [now](const Server& server) { return server.health.ReadyAt() <= now; };
   for (auto id = waiting_.begin(); id != waiting_.end();) {
-    if (in_flight_ >= options_.max_in_flight || std::ranges::none_of(servers_, is_ready)) break;
-    id = TryToStart(*id, *exchanges_.at(*id)) ? waiting_.erase(id) : id + 1;
+    if (in_flight_.IsFull() || std::ranges::none_of(servers_, is_ready)) break;
+    Exchange& exchange = *exchanges_.at(*id);
+    id = HoldBack(*id, exchange) || TryToStart(*id, exchange) ? waiting_.erase(id) : id + 1;
   }
-  if (waiting_.empty() || in_flight_ >= options_.max_in_flight) return;
+  if (waiting_.empty() || in_flight_.IsFull()) return;
   // Those that wait now wait for a server that rests; every end of an attempt brings us here, too.
   BootTime next = kNever;
   for (const Server& server : servers_) {
@@ -166,6 +172,36 @@ void HttpClient::Queue(RequestId id, Exchange& exchange) {
   if (exchange.call == 0 && IsHopeless(exchange)) FinishHopelessSoon();
 }
 
+void HttpClient::Unqueue(RequestId id, const Exchange& exchange) {
+  std::erase(waiting_, id);
+  const auto held = held_back_.find(exchange.request->group);
+  if (held == held_back_.end()) return;
+  std::erase(held->second, id);
+  if (held->second.empty()) held_back_.erase(held);
+}
+
+bool HttpClient::HoldBack(RequestId id, const Exchange& exchange) {
+  if (in_flight_.RoomOf(exchange.request->group) > 0) return false;
+  held_back_[exchange.request->group].push_back(id);
+  return true;
+}
+
+void HttpClient::Release(const std::string& group) {
+  const auto held = held_back_.find(group);
+  if (held == held_back_.end()) return;
+  std::deque<RequestId>& ids = held->second;
+  const auto end = ids.begin() + static_cast<ptrdiff_t>(std::min(in_flight_.RoomOf(group), ids.size()));
+  waiting_.insert(waiting_.begin(), ids.begin(), end);
+  ids.erase(ids.begin(), end);
+  if (ids.empty()) held_back_.erase(held);
+}
+
+size_t HttpClient::waiting() const {
+  size_t held_back = 0;
+  for (const auto& [group, ids] : held_back_) held_back += ids.size();
+  return waiting_.size() + lanes_.waiting() + held_back;
+}
+
 // Its place in the lane is another's meanwhile.
 void HttpClient::Rejoin(RequestId id, Exchange& exchange) {
   exchange.wait_timer = Loop::kNoTimer;
@@ -184,15 +220,17 @@ void HttpClient::Finish(RequestId id, Result<Response> result) {
 
 void HttpClient::OnDeadline(RequestId id) {
   Exchange& exchange = *exchanges_.at(id);
-  std::erase(waiting_, id);
+  Unqueue(id, exchange);
   if (exchange.call == 0) {
     const bool failed = std::ranges::any_of(servers_, [](const Server& s) { return s.last_error.has_value(); });
-    return Finish(id, failed ? NoAnswer()
-                             : Error(ErrorKind::kUnreachable,
-                                     "the deadline passed before the request could be sent: too many wait"));
+    if (failed) return Finish(id, NoAnswer());
+    const bool confined = in_flight_.RoomOf(exchange.request->group) == 0;
+    return Finish(id, Error(ErrorKind::kUnreachable, StrCat("the deadline passed before the request could be sent: ",
+                                                            confined ? "others of the same mount hang at the server"
+                                                                     : "too many wait")));
   }
   exchange.in_doubt |= transport_->Abort(exchange.call);
-  --in_flight_;
+  EndAttempt(exchange);
   Server& server = servers_[exchange.server];
   server.health.Abandoned(exchange.era);
   // A path may be slow by itself. But where nothing else was answered meanwhile, the server or the connection is stuck.
@@ -235,7 +273,10 @@ void HttpClient::FinishHopeless() {
     const bool waits = exchange->request && exchange->call == 0 && exchange->wait_timer == Loop::kNoTimer;
     if (waits && IsHopeless(*exchange)) hopeless.push_back(id);
   }
-  std::erase_if(waiting_, [&](RequestId id) { return std::ranges::binary_search(hopeless, id); });
+  const auto is_hopeless = [&](RequestId id) { return std::ranges::binary_search(hopeless, id); };
+  std::erase_if(waiting_, is_hopeless);
+  for (auto& [group, ids] : held_back_) std::erase_if(ids, is_hopeless);
+  std::erase_if(held_back_, [](const auto& item) { return item.second.empty(); });
   const std::weak_ptr<bool> alive = alive_;
   for (const RequestId id : hopeless) {
     const auto found = exchanges_.find(id);

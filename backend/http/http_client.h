@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "backend/http/address_health.h"
+#include "backend/http/in_flight.h"
 #include "backend/http/lanes.h"
 #include "backend/http/message.h"
 #include "backend/http/options.h"
@@ -66,8 +67,8 @@ class HttpClient {
   Status UsePem(std::shared_ptr<const TlsPem> pem);
 
   std::vector<AddressReport> Addresses() const;
-  size_t in_flight() const { return in_flight_; }
-  size_t waiting() const { return waiting_.size() + lanes_.waiting(); }
+  size_t in_flight() const { return in_flight_.count(); }
+  size_t waiting() const;
 
  private:
   struct Server {
@@ -88,9 +89,14 @@ class HttpClient {
   void LeaveLane(RequestId id, Exchange& exchange);
   void Rejoin(RequestId id, Exchange& exchange);  // after a Retry-After
   void Start(RequestId id, Exchange& exchange, size_t server, bool fresh_connection);
+  void OnHeldUp(RequestId id);
+  void EndAttempt(Exchange& exchange);
   void OnOutcome(RequestId id, Outcome outcome);
   void OnDeadline(RequestId id);
   void Queue(RequestId id, Exchange& exchange);
+  void Unqueue(RequestId id, const Exchange& exchange);
+  bool HoldBack(RequestId id, const Exchange& exchange);  // when its group has no room
+  void Release(const std::string& group);                 // as many as there is room for now
   // The last thing that its caller does, as is all that ends in it: these four.
   void Finish(RequestId id, Result<Response> result);
   void OnResponse(RequestId id, Exchange& exchange, Response response);
@@ -113,8 +119,9 @@ class HttpClient {
 
   std::map<RequestId, std::unique_ptr<Exchange>> exchanges_;
   std::deque<RequestId> waiting_;  // for an address, or for a place among max_in_flight
+  std::map<std::string, std::deque<RequestId>> held_back_;  // by group, which has no room: never empty
   Lanes lanes_;                    // what is let in there is one of them
-  size_t in_flight_ = 0;
+  InFlight in_flight_;
   RequestId next_request_ = 1;
   Loop::TimerId pump_timer_ = Loop::kNoTimer;
   Loop::TimerId hopeless_timer_ = Loop::kNoTimer;

@@ -19,7 +19,8 @@ void HttpClient::Start(RequestId id, Exchange& exchange, size_t server, bool fre
   exchange.server = server;
   exchange.began = loop_.Now();
   exchange.era = servers_[server].health.Begin();
-  ++in_flight_;
+  in_flight_.Begin(exchange.request->group);
+  exchange.held_up_timer = loop_.After(InFlight::kHeldUpAfter, [this, id] { OnHeldUp(id); });
   exchange.call = transport_->Start({.address = servers_[server].address,
                                      .path = exchange.path,
                                      .request = exchange.request,
@@ -27,11 +28,28 @@ void HttpClient::Start(RequestId id, Exchange& exchange, size_t server, bool fre
                                     [this, id](Outcome outcome) { OnOutcome(id, std::move(outcome)); });
 }
 
+void HttpClient::OnHeldUp(RequestId id) {
+  Exchange& exchange = *exchanges_.at(id);
+  exchange.held_up_timer = Loop::kNoTimer;
+  exchange.held_up = true;
+  in_flight_.HeldUp(exchange.request->group);
+  Release(exchange.request->group);
+  Pump();
+}
+
+void HttpClient::EndAttempt(Exchange& exchange) {
+  exchange.call = 0;
+  loop_.Cancel(std::exchange(exchange.held_up_timer, Loop::kNoTimer));
+  in_flight_.End(exchange.request->group, std::exchange(exchange.held_up, false));
+  Release(exchange.request->group);
+}
+
 void HttpClient::OnOutcome(RequestId id, Outcome outcome) {
   Exchange& exchange = *exchanges_.at(id);
-  exchange.call = 0;
-  --in_flight_;
+  EndAttempt(exchange);
   if (!outcome.response.ok()) return OnFailure(id, exchange, std::move(outcome));
+  in_flight_.Answered(exchange.request->group);
+  Release(exchange.request->group);
   Server& server = servers_[exchange.server];
   server.health.Succeeded(exchange.era);
   server.last_error.reset();

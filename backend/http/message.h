@@ -35,6 +35,8 @@ struct Request {
   // Those of one lane ("": none) have a share of the places (backend/http/lanes.h): they may hang together, since the
   // server asks something behind it.
   std::string lane = {};
+  // When one of a group ("": none) hangs, so may the others: backend/http/in_flight.h.
+  std::string group = {};
 };
 
 struct ResponseHeader {

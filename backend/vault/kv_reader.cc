@@ -119,6 +119,7 @@ Question KvReader::Ask(const KvPlace& place, const SecretBuffer& token, Asked as
                       .place = at.rest.empty() ? at.mount : StrCat(at.mount, "/", at.rest),
                       .path = StrCat(asked == Asked::kList ? "list on " : "read on ", path)};
   question.token = SecretBuffer::CopyOf(token.Expose());
+  question.group = at.mount;
   question.shape = at.versioned && asked != Asked::kList ? Shape::kVersioned : Shape::kPlain;
   return question;
 }

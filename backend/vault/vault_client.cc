@@ -60,6 +60,7 @@ void VaultClient::Ask(Question question, Done done) {
   request.body = std::move(question.body);
   request.repeatable = repeatable;
   request.lane = std::move(question.lane);
+  request.group = std::move(question.group);
   request.deadline = loop_.Now() + (repeatable ? timeouts_.read : timeouts_.change);
   request.patience = timeouts_.read;  // a reader may be waiting for a login or a mint
   // Agents and proxies may insist on it, as a guard against requests that a browser was tricked into.

@@ -24,6 +24,7 @@ struct Question {
   Shape shape = Shape::kPlain;
   bool may_be_raw = false;  // the answer may be no JSON but text: a certificate, a public key
   std::string lane = {};    // when what stands behind it may hang: http::Request::lane
+  std::string group = {};   // whose requests may hang with it: http::Request::group
 };
 
 struct VaultReply {

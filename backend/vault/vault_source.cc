@@ -224,7 +224,11 @@ void VaultSource::Impl::GetPlain(const lease::Tree& tree, const Spot& spot, cons
   }
   question.token = SecretBuffer::CopyOf(token.Expose());
   question.may_be_raw = spot.facts.answer == AnswerKind::kRaw || !minted;
-  if (minted) question.lane = StrCat("mint ", spot.path);
+  if (minted) {
+    question.lane = StrCat("mint ", spot.path);
+  } else {
+    question.group = spot.location.mount;
+  }
   client.Ask(std::move(question), [this, subject, spot, done = std::move(done)](Answer<VaultReply> answer) {
     if (auto* failure = FailureIn(answer)) return done(std::move(*failure));
     auto grant = GrantOf(subject, spot.facts.answer, LastComponent(spot.path), std::move(std::get<VaultReply>(answer)));

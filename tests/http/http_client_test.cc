@@ -281,6 +281,66 @@ TEST_F(HttpClientTest, S18_WhatHangsTogetherLeavesPlacesToTheOthers) {
   EXPECT_EQ(client_->in_flight() + client_->waiting(), 0U);
 }
 
+TEST_F(HttpClientTest, S18_AMountThatHangsKeepsNoOtherWaitingForMoreThanASecond) {
+  bool hangs = true;
+  Make({"https://a"}, [&hangs](const Attempt& attempt) {
+    const bool silent = hangs && attempt.path == "/v1/slow";
+    return ScriptedTransport::Reply{Answered(200), silent ? ScriptedTransport::kSilence : milliseconds(1)};
+  });
+  const auto in_group = [&](std::string path, std::string group) {
+    Request request = Repeatable(seconds(5));
+    request.path = std::move(path);
+    request.group = std::move(group);
+    return request;
+  };
+  size_t failed = 0, sent = 0;
+  const auto read_what_hangs = [&] {
+    for (int i = 0; i < 1000; ++i, ++sent) {
+      client_->Send(in_group("/v1/slow", "slow"), [&](const Result<Response>& r, bool) { failed += r.ok() ? 0 : 1; });
+    }
+  };
+  read_what_hangs();
+  EXPECT_EQ(client_->in_flight(), 16U);
+  const BootTime start = loop_.Now();
+  EXPECT_TRUE(Ask(in_group("/v1/a", "fast")).ok());
+  EXPECT_LE(loop_.Now() - start, seconds(1) + milliseconds(2));
+  for (int i = 0; i < 1000; ++i) {
+    if (i % 100 == 0) read_what_hangs();
+    loop_.RunFor(milliseconds(20));
+    const BootTime asked_at = loop_.Now();
+    EXPECT_TRUE(Ask(in_group("/v1/a", "fast")).ok());
+    EXPECT_LE(loop_.Now() - asked_at, milliseconds(2)) << i;
+  }
+  EXPECT_LE(record_.most_open, 4U * 16U);
+  loop_.RunFor(seconds(6));
+  EXPECT_EQ(failed, sent);
+  hangs = false;
+  for (int i = 0; i < 100; ++i) client_->Send(in_group("/v1/slow", "slow"), [](const Result<Response>&, bool) {});
+  EXPECT_TRUE(Ask(in_group("/v1/slow", "slow")).ok());
+  loop_.RunFor(seconds(1));
+  EXPECT_EQ(client_->in_flight() + client_->waiting(), 0U);
+}
+
+TEST_F(HttpClientTest, S18_TwoPathsThatHangDoNotHoldTheOthersOfTheirMountUp) {
+  Make({"https://a"}, [](const Attempt& attempt) {
+    return ScriptedTransport::Reply{Answered(200),
+                                    attempt.path == "/v1/slow" ? ScriptedTransport::kSilence : milliseconds(1)};
+  });
+  const auto of_mount = [&](std::string path) {
+    Request request = Repeatable(minutes(1));
+    request.path = std::move(path);
+    request.group = "secret";
+    return request;
+  };
+  for (int i = 0; i < 2; ++i) client_->Send(of_mount("/v1/slow"), [](const Result<Response>&, bool) {});
+  loop_.RunFor(seconds(2));
+  int answered = 0;
+  for (int i = 0; i < 1000; ++i)
+    client_->Send(of_mount("/v1/a"), [&](const Result<Response>& r, bool) { answered += r.ok() ? 1 : 0; });
+  loop_.RunFor(milliseconds(100));
+  EXPECT_EQ(answered, 1000);
+}
+
 TEST_F(HttpClientTest, WhoWaitsAsTheServerAsksHoldsNoPlaceInItsLane) {
   Make({"https://a"}, [](const Attempt& attempt) {
     if (attempt.path != "/v1/quota") return ScriptedTransport::Reply{Answered(200)};

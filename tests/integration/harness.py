@@ -128,13 +128,18 @@ def read_as(uid, path, gid=None, groups=()):
     return bytes.fromhex(as_user(uid, read, gid, groups))
 
 
-def errno_as(uid, path, gid=None, groups=()):
-    """0, or the errno that open and read give to that user."""
+def errno_of(path):
+    """0, or the errno that open and read give."""
     try:
-        read_as(uid, path, gid, groups)
+        with open(path, "rb") as file:
+            file.read()
         return 0
     except OSError as error:
         return error.errno
+
+
+def errno_as(uid, path, gid=None, groups=()):
+    return as_user(uid, lambda: errno_of(path), gid, groups)
 
 
 class Daemon:

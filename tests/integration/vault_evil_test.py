@@ -12,10 +12,11 @@ import tempfile
 import threading
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor  # by name: a child of another uid may not read where Python lies
 
 import harness
 from certificates import HOUR, Authority
-from harness import ALICE, MIB, as_user, errno_as, read_as, wait_for
+from harness import ALICE, BOB, MIB, as_user, errno_as, errno_of, read_as, wait_for
 from scripted_server import FakeVault, ScriptedServer, answer, data, errors
 from vault_harness import VaultDaemon, at, tree
 
@@ -156,6 +157,40 @@ class Evil(unittest.TestCase):
             time.sleep(0.02)
         for outage in outages:
             outage.is_over()
+
+    # S18: of one mount all reads hang, nearly four times as many as there are places.
+
+    def test_s18_a_mount_that_hangs_fails_no_path_of_another(self):
+        names, calm = [f"s{n}" for n in range(60)], threading.Event()
+
+        def slow(request, stream):
+            path = request.path.split("?")[0].rstrip("/")
+            if path.startswith("sys/internal/ui/mounts/slow"):
+                return data({"path": "slow/", "type": "kv", "options": {"version": "1"}, "uuid": "s", "accessor": "kv_2"})
+            if path.split("/")[0] != "slow":
+                return self.vault(request, stream)
+            if request.method == "LIST" or "list=true" in request.path:
+                return data({"keys": names}) if path == "slow" else errors(404)
+            calm.wait(60)
+            return data({"k": "at last"})
+
+        server = self.server(slow)
+        self.addCleanup(calm.set)
+        self.serve(server, tree("t", "kv", ttl="1h") + tree("slow", "slow"), deadline="4s")
+        self.assertEqual(self.read("t/good/k"), "value")
+
+        def read_all():
+            with ThreadPoolExecutor(len(names)) as threads:
+                return list(threads.map(lambda name: errno_of(self.daemon.mount / "slow" / name / "k"), names))
+
+        with ThreadPoolExecutor() as threads:
+            hanging = threads.submit(as_user, BOB, read_all)
+            wait_for("no place is left", lambda: sum(server.count(f"slow/{name}") for name in names) >= 16)
+            self.assertEqual(as_user(ALICE, lambda: [errno_of(self.daemon.mount / "t" / name / "k") for name in names]), [0] * len(names))
+            self.assertFalse(hanging.done(), "they hung all the while")
+            self.assertEqual(set(hanging.result(30)), {errno.ETIMEDOUT})
+        calm.set()
+        wait_for("all are there", lambda: as_user(ALICE, read_all) == [0] * len(names), 40)
 
     # F4: what a load balancer and a broken storage say.
 
