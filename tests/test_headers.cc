@@ -1,0 +1,1 @@
+// Nothing but what is compiled beforehand for all tests: tests/CMakeLists.txt.
