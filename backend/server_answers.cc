@@ -242,7 +242,7 @@ void BackendServer::Impl::OnVersion(const std::string& name, Secret& secret, Sec
              !backend.PushesChanges()) {  // not what may never have reached a successor
     Send(protocol::Unchanged{name, version.version, secret.freshness});
   }
-  Revalidate(name, secret, secret.freshness.fresh_until);
+  Revalidate(name, secret, std::max(secret.freshness.fresh_until, loop.Now() + kFirstBackoff));
 }
 
 void BackendServer::Impl::OnReadFailed(const std::string& name, Secret& secret, const Error& error) {

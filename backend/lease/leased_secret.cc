@@ -9,8 +9,6 @@
 namespace leasefs::lease {
 namespace {
 
-constexpr size_t kMostPastLeases = 64;  // of one secret; older ones are not known any more
-
 bool Same(const protocol::Freshness& a, const protocol::Freshness& b) {
   return a.fresh_until == b.fresh_until && a.stale_until == b.stale_until && a.lease_end == b.lease_end;
 }
@@ -172,10 +170,24 @@ void LeasedSecret::Supersede() {
   record_.current.reset();
 }
 
+// Of too many the oldest is not known any more, as an orphan is not; but for those that are to be revoked, which
+// keep others from being minted.
 void LeasedSecret::LeaveToItsEnd(Lease lease) {
   if (lease.id.empty()) return;
-  if (record_.past.size() >= kMostPastLeases) record_.past.erase(record_.past.begin());
+  if (record_.past.size() >= kMostPast) {
+    auto oldest = std::ranges::find(record_.past, false, &Lease::revoke);
+    if (oldest != record_.past.end()) {
+      record_.past.erase(oldest);
+      ++context_.counters.orphans;
+      context_.RecordCounters();
+    }
+  }
   record_.past.push_back(std::move(lease));
+}
+
+void LeasedSecret::Discard(Lease lease) {
+  lease.revoke = true;
+  LeaveToItsEnd(std::move(lease));
 }
 
 bool LeasedSecret::RevokesOnForget() const {

@@ -59,6 +59,8 @@ class LeasedSecret {
   void Report(protocol::Report& out) const;
 
  private:
+  static constexpr size_t kMostPast = 256;  // leases that are left to their end, or to be revoked
+
   BootTime EndOf(const Lease& lease) const;
   BootTime LastEndOf(const Lease& lease) const;  // should its token be renewed as often as it can
   bool Usable() const;                           // a reader may have the current version
@@ -86,7 +88,9 @@ class LeasedSecret {
   void OnMinted(Answer<Grant> answer);
   void OnGranted(Grant grant);
   void Adopt(Lease lease, std::vector<protocol::Field> fields);
+  void PutOff(Lease lease);
   void LeaveToItsEnd(Lease lease);
+  void Discard(Lease lease);  // nobody was given it
   std::optional<Failure> UnfitForUse(const Lease& lease) const;
   Failure EndsTooSoon(BootTime end) const;
   Error WhyNotMinted() const;  // before mint_not_before
@@ -102,6 +106,7 @@ class LeasedSecret {
   void Plan();
   void OnTimer();
   bool WantsRevoking() const;
+  bool HasTooManyToRevoke() const;
   void Renew();
   void OnRenewed(const Lease& asked, const Answer<Renewal>& answer);
   void Extend(const Renewal& renewal);
@@ -136,6 +141,7 @@ class LeasedSecret {
   std::optional<Failure> mint_failure_;  // of the last one, until it may be tried again
   bool no_overlap_ = false;     // a replacement does not outlive what it replaces: it comes at the end
   Duration no_overlap_life_{};  // of what was not outlived: with a longer one it is tried again
+  BootTime replace_not_before_{};  // a lease as long as the last one would end before the current one
   Loop::TimerId mint_timer_ = Loop::kNoTimer;
 
   bool renewing_ = false;

@@ -54,6 +54,10 @@ void LeasedSecret::Mint(Why why) {
   if (context_.leaving) return;
   if (context_.stopping || abandoned_)
     return FailAll(Error(ErrorKind::kUnreachable, "nothing is minted any more: the backend is being stopped"));
+  if (HasTooManyToRevoke()) {
+    const Error full(ErrorKind::kUnreachable, "too many of its leases could not be revoked yet: nothing is minted");
+    return MintFailed({full, Cause::kOutage});
+  }
   minting_ = true;
   minting_why_ = why;
   mint_sequence_ = 0;
@@ -159,8 +163,9 @@ void LeasedSecret::OnGranted(Grant grant) {
     return FailAll(Error(ErrorKind::kRevoked, "it was given back before it came"));
   }
   if (mint_abandonments_ != abandonments_) {
-    LeaveToItsEnd(std::move(lease));
+    Discard(std::move(lease));
     Save();
+    RevokeDue();
     return ServeOrMint();
   }
   Adopt(std::move(lease), std::move(grant.fields));
@@ -168,23 +173,19 @@ void LeasedSecret::OnGranted(Grant grant) {
 
 void LeasedSecret::Adopt(Lease lease, std::vector<protocol::Field> fields) {
   if (std::optional<Failure> unfit = UnfitForUse(lease)) {
-    LeaveToItsEnd(std::move(lease));
-    return MintFailed(*unfit);
+    Discard(std::move(lease));
+    MintFailed(*unfit);
+    return RevokeDue();
   }
   if (record_.current && !record_.current->computed() && LastEndOf(lease) <= LastEndOf(record_.current->lease)) {
-    no_overlap_ = lease.id.empty();
-    no_overlap_life_ = record_.current->lease.OwnLife();
-    LeaveToItsEnd(std::move(lease));
-    record_.mint_not_before = context_.Now() + mint_backoff_.Next(context_.loop.random());
-    Save();
-    return ServeOrMint();
+    return PutOff(std::move(lease));
   }
   Supersede();
   if (lease.OwnLife() / 21 * 20 > no_overlap_life_) no_overlap_ = false;
   record_.current = MintedVersion{std::move(lease), std::move(fields)};
   record_.keys.clear();
   for (const protocol::Field& field : record_.current->fields) record_.keys.push_back(field.key);
-  record_.mint_not_before = {};
+  record_.mint_not_before = replace_not_before_ = {};
   mint_backoff_.Reset();
   renew_backoff_.Reset();
   renew_not_before_ = {};
@@ -197,6 +198,19 @@ void LeasedSecret::Adopt(Lease lease, std::vector<protocol::Field> fields) {
   if (!waiting_.empty()) return AnswerAll();
   told_ = FreshnessNow();
   if (context_.events.on_published) context_.events.on_published(name_, CurrentVersion());
+}
+
+// The one that is held lasts longer. Another like this is minted when it would not any more.
+void LeasedSecret::PutOff(Lease lease) {
+  const Lease& held = record_.current->lease;
+  no_overlap_ = lease.id.empty();
+  no_overlap_life_ = held.OwnLife();
+  if (lease.OwnEnd() <= LastEndOf(held)) replace_not_before_ = LastEndOf(held) - lease.OwnLife() / 20 * 19;
+  record_.mint_not_before = context_.Now() + mint_backoff_.Next(context_.loop.random());
+  Discard(std::move(lease));
+  Save();
+  RevokeDue();
+  ServeOrMint();
 }
 
 // S19: a lease that is shorter than min_ttl from the start is not handed out. It would break what the tree promises;

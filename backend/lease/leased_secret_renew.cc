@@ -43,11 +43,15 @@ BootTime LeasedSecret::ReplacementDueAt() const {
     due = std::min(due, spread);
   }
   if (due == kNever) return kNever;
-  return std::max({due, record_.mint_not_before, Later(record_.last_mint, Backoff::kFloor)});
+  return std::max({due, record_.mint_not_before, replace_not_before_, Later(record_.last_mint, Backoff::kFloor)});
 }
 
 bool LeasedSecret::WantsRevoking() const {
   return std::any_of(record_.past.begin(), record_.past.end(), [](const Lease& lease) { return lease.revoke; });
+}
+
+bool LeasedSecret::HasTooManyToRevoke() const {
+  return record_.past.size() >= kMostPast && std::ranges::all_of(record_.past, &Lease::revoke);
 }
 
 BootTime LeasedSecret::NextEvent() const {

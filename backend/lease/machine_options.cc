@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "backend/lease/machine_impl.h"
@@ -32,6 +33,10 @@ void LeaseMachine::Impl::TokensChanged() {
 }
 
 void LeaseMachine::Impl::SetOptions(MachineOptions options) {
+  std::map<std::string, std::string> asked;  // of static places, by their tree
+  for (const std::string& name : static_places.Names()) {
+    if (std::optional<Where> where = Resolve(name)) asked[name] = QuestionOf(*where->tree);
+  }
   on_stop = options.on_stop;
   trees.clear();
   for (Tree& tree : options.trees) trees.push_back(std::make_shared<const Tree>(std::move(tree)));
@@ -56,6 +61,10 @@ void LeaseMachine::Impl::SetOptions(MachineOptions options) {
     } else {
       secret->SetOrigin({where->tree, where->below, &SessionOf(where->tree->identity)});
     }
+  }
+  for (const auto& [name, question] : asked) {
+    std::optional<Where> where = Resolve(name);
+    if (where && QuestionOf(*where->tree) != question && context.events.on_changed) context.events.on_changed(name);
   }
 }
 

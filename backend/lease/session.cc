@@ -77,6 +77,11 @@ void Session::SetLogin(const std::string& login) {
   SetDues();
 }
 
+// It was got in another way than the settings say now, or a file has another.
+bool Session::IsOutdated() const {
+  return !retired_ && current() != nullptr && (another_lent_ || token_login_ != login_);
+}
+
 void Session::SetReserve(Duration reserve) {
   if (reserve == reserve_) return;
   reserve_ = reserve;
@@ -159,6 +164,8 @@ void Session::Judge(const Key& key, const Need& need, std::shared_ptr<Tries> tri
 
 void Session::CredentialChanged() {
   credential_changed_ = true;
+  another_lent_ = current() != nullptr && current()->lent;
+  SetDues();
   TryAtOnce();
 }
 

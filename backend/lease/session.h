@@ -104,7 +104,8 @@ class Session {
   void ApplyRenewal(HeldToken& token, const Renewal& renewal);
   void Cap(uint64_t generation);
   bool CanRenew(const HeldToken& token) const;
-  bool IsOutdated() const { return !retired_ && current() != nullptr && token_login_ != login_; }
+  bool IsOutdated() const;
+  Duration ReserveOf(const HeldToken& token) const;
   bool MustBeReplaced(const HeldToken& token) const;
   bool IsShort(const HeldToken& token, const Need& need) const;
   void SetDues();
@@ -143,9 +144,9 @@ class Session {
   Backoff login_outages_, renewal_outages_;
   Backoff login_refusals_ = Backoff::ForRefusedLogins();
   BootTime login_not_before_{};
-  std::optional<Failure> login_failure_;  // of the last one
+  std::optional<Failure> login_failure_;                        // of the last one
   bool credential_changed_ = false, may_have_changed_ = false;  // since the last login; while nobody looked
-
+  bool another_lent_ = false;  // in place of the current token, which is lent
   std::vector<Then> after_renewal_;
   BootTime renew_not_before_{};
   bool refused_while_well_ = false;  // the last one failed, and the server was found well
@@ -157,7 +158,6 @@ class Session {
   std::optional<Failure> check_failure_;
   Backoff blind_logins_ = Backoff::ForRefusedLogins();
   BootTime blind_login_not_before_{};
-
   Loop::TimerId timer_ = Loop::kNoTimer;
   uint64_t logins_ = 0;
   std::string problem_;

@@ -14,6 +14,12 @@ BootTime DueOf(const HeldToken& token, Duration reserve) {
 
 }  // namespace
 
+// S19, as far as a login can satisfy it. The last eighth of a token's life is no reserve: it would be replaced all the
+// time.
+Duration Session::ReserveOf(const HeldToken& token) const {
+  return reserve_ < token.longest_life ? std::min(reserve_, token.longest_life / 8 * 7) : Duration::zero();
+}
+
 // S18: only when there is no token, or one that ends and cannot be renewed.
 bool Session::MayLogIn() const {
   return !context_.stopping && !retired_ && (logging_in_ || context_.Now() >= login_not_before_);
@@ -49,6 +55,10 @@ void Session::OnLoggedIn(Answer<Token> answer) {
     failure = Adopt(std::move(*token));
   } else {
     failure = std::move(std::get<Failure>(answer));
+  }
+  if (!failure || failure->cause != Cause::kOutage) {
+    another_lent_ = false;
+    SetDues();
   }
   if (failure) LoginFailed(std::move(*failure));
   Plan();
@@ -86,7 +96,7 @@ std::optional<Failure> Session::Adopt(Token token) {
   } else {
     if (old != nullptr) {
       old->retired = true;
-      if (old->life > Duration::zero()) old->replace_from = std::max(now, DueOf(*old, reserve_));
+      if (old->life > Duration::zero()) old->replace_from = std::max(now, DueOf(*old, ReserveOf(*old)));
     }
     fresh.generation = ++last_generation_;
     fresh.value = std::make_shared<const SecretBuffer>(std::move(token.value));
@@ -182,7 +192,7 @@ void Session::ApplyRenewal(HeldToken& token, const Renewal& renewal) {
   token.life = renewal.life;
   token.renewable = renewal.renewable;
   token.shortened = kNever;
-  if (token.retired) token.replace_from = std::max(context_.Now(), DueOf(token, reserve_));
+  if (token.retired) token.replace_from = std::max(context_.Now(), DueOf(token, ReserveOf(token)));
   SetDues();
   Record();
   changed_();
@@ -204,9 +214,9 @@ void Session::SetDues() {
   if (const HeldToken* token = current(); token != nullptr && token->End() != kNever) {
     if (CanRenew(*token)) {
       Duration life = token->End() - token->granted_at;
-      renew_at_ = RenewalDue(token->granted_at, life, reserve_, context_.loop.random());
+      renew_at_ = RenewalDue(token->granted_at, life, ReserveOf(*token), context_.loop.random());
     } else {
-      login_at_ = DueOf(*token, reserve_);
+      login_at_ = DueOf(*token, ReserveOf(*token));
     }
   }
   if (IsOutdated()) login_at_ = context_.Now();

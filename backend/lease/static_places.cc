@@ -64,6 +64,12 @@ void StaticPlaces::Save(const std::string& place, const Known& known) {
   context_.Record("static/" + place, std::move(out).Take());
 }
 
+std::vector<std::string> StaticPlaces::Names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, known] : known_) names.push_back(name);
+  return names;
+}
+
 SecretVersion StaticPlaces::Take(const std::string& place, const Tree& tree, Grant grant) {
   Known& known = Recall(place);
   Digest digest = DigestOf(digest_key_, grant.fields);

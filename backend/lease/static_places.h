@@ -5,6 +5,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "backend/backend.h"
 #include "backend/lease/context.h"
@@ -18,6 +19,7 @@ class StaticPlaces {
 
   // Makes a version of what was read at `place` just now: its number, and how long it may be used (S17).
   SecretVersion Take(const std::string& place, const Tree& tree, Grant grant);
+  std::vector<std::string> Names() const;  // of what was taken
 
  private:
   struct Known {

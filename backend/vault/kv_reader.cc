@@ -35,6 +35,7 @@ Answer<lease::Grant> GrantOf(const KvPlace& place, const Subject& subject, Vault
   // delete_version_after: it may lie ahead.
   if (const auto deleted = ParseRfc3339(answer.metadata.Text("deletion_time"))) {
     grant.ends = BootTimeOf(*deleted, reply.asked_at, reply.server_time);
+    if (grant.ends <= reply.asked_at) return Refused(subject, ErrorKind::kNotFound, "this version was deleted");
   }
   grant.fields = std::move(answer.values).TakeFields();
   return grant;

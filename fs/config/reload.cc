@@ -12,6 +12,11 @@ const BackendOptions* Find(const Config& config, const std::string& name) {
   return found == config.backends.end() ? nullptr : &*found;
 }
 
+// Tokens and leases of one server are not another's.
+bool HaveOneInCommon(const std::vector<std::string>& before, const std::vector<std::string>& after) {
+  return std::ranges::find_first_of(before, after) != before.end();
+}
+
 void CompareBackends(const Config& running, const Config& loaded, std::vector<std::string>& changed) {
   for (const BackendOptions& old : running.backends) {
     const std::string setting = StrCat("backend.", old.name);
@@ -23,6 +28,9 @@ void CompareBackends(const Config& running, const Config& loaded, std::vector<st
     if (old.type != now->type) {
       changed.push_back(setting + ".type");
       continue;
+    }
+    if (old.type == BackendType::kVault && !HaveOneInCommon(old.vault.addresses, now->vault.addresses)) {
+      changed.push_back(setting + ".address");
     }
     if (old.vault.name_space != now->vault.name_space) changed.push_back(setting + ".namespace");
     if (old.vault.state_key != now->vault.state_key) changed.push_back(setting + ".state_key");

@@ -48,6 +48,17 @@ TEST(ReloadTest, NamesEverythingThatNeedsARestart) {
                           "backend.third"));
 }
 
+TEST(ReloadTest, TokensAndLeasesAreOfOneServer) {
+  Config running = Running();
+  running.backends[0].type = BackendType::kVault;
+  running.backends[0].vault.addresses = {"https://a", "https://b"};
+  Config loaded = running;
+  loaded.backends[0].vault.addresses = {"https://b", "https://c"};
+  EXPECT_THAT(NotReloadable(running, loaded), IsEmpty());
+  loaded.backends[0].vault.addresses = {"https://c"};
+  EXPECT_THAT(NotReloadable(running, loaded), ElementsAre("backend.local.address"));
+}
+
 TEST(ReloadTest, LeasesLiveInANamespace) {
   Config loaded = Running();
   loaded.backends[0].vault.name_space = "team/b";

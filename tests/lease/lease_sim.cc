@@ -37,7 +37,7 @@ class LeaseSim {
       const Tree& tree = *std::find_if(options_.trees.begin(), options_.trees.end(),
                                        [&](const Tree& candidate) { return candidate.name == lease.secret; });
       bool given_back = tree.scope != Scope::kShared || tree.idle > Duration::zero();
-      return given_back && !fs_.Holds(lease.value);
+      return !fs_.WasGiven(lease.value) || (given_back && !fs_.Holds(lease.value));
     };
     list_.on_drop = [this](const std::string& id) {
       const SimLease& lease = world_.leases.at(world_.lease_ids.at(id));

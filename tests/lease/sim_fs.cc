@@ -200,6 +200,13 @@ bool SimFs::Holds(const std::string& text) const {
                      [&](const auto& secret) { return secret.second.held && secret.second.held->text == text; });
 }
 
+bool SimFs::WasGiven(const std::string& text) const {
+  return std::any_of(secrets_.begin(), secrets_.end(), [&](const auto& secret) {
+    const auto& numbers = secret.second.numbers;
+    return std::any_of(numbers.begin(), numbers.end(), [&](const auto& given) { return given.second == text; });
+  });
+}
+
 void SimFs::Suspended(Duration by) {
   for (auto& [name, secret] : secrets_) secret.asked_at += by;
 }

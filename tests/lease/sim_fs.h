@@ -28,6 +28,7 @@ class SimFs {
   void CheckAllServed();                   // everything is well again: each was served just now
   void Suspended(Duration by);             // waiting in that time was nobody's fault
   bool Holds(const std::string& text) const;
+  bool WasGiven(const std::string& text) const;  // ever
   bool InUse(const std::string& secret) const { return server_.in_use.count(secret) != 0; }
 
  private:

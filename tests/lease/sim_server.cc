@@ -49,7 +49,7 @@ bool SimServer::IsKnown(const SimLease& lease) const {
   const auto newer = std::ranges::count_if(world_.leases, [&](const auto& item) {
     return item.second.secret == lease.secret && item.second.minted > lease.minted;
   });
-  return newer < 64;  // so many superseded ones of one secret are remembered
+  return newer < 256;  // so many superseded ones of one secret are remembered
 }
 
 Failure SimServer::Garbled() {

@@ -105,6 +105,14 @@ TEST_F(KvTest, ADeletionAheadIsAnEnd) {
   EXPECT_EQ(grant.ends - grant.asked_at, std::chrono::milliseconds(30'500));
 }
 
+TEST_F(KvTest, ADeletionThatHasPassedIsOneAlsoWhereTheServerStillTellsTheValue) {
+  MountKv2("secret/web");
+  On("GET secret/data/web", 200,
+     Version(R"({"a":"b"})", R"("deletion_time":"2026-11-24T13:00:00Z","destroyed":false)"),
+     {{.name = "date", .value = "Tue, 24 Nov 2026 13:00:01 GMT"}});
+  EXPECT_EQ(Words(Get(TreeAt("secret/web"))), "refused not_found: secret/web: this version was deleted");
+}
+
 TEST_F(KvTest, AKeyThatIsTooLargeComesWithoutItsBytesAndOthersDo) {
   MountKv2("secret/web");
   On("GET secret/data/web", 200, Version(R"({"big":")" + std::string(5 << 20, 'x') + R"(","small":"s"})"));
