@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -38,6 +39,7 @@ int FsOpen(const char* type) {
 int FsMount(int context, unsigned attributes) {
   return static_cast<int>(syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, attributes));
 }
+// The mount at `path` without what is mounted in it. Asks a filesystem that is mounted at `path` nothing.
 int CloneTree(const char* path) {
   return static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
 }
@@ -49,6 +51,22 @@ bool SetFlag(int context, const char* key) {
 }
 bool CreateSuperblock(int context) {
   return syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0;
+}
+
+// Whoever serves a mount point has the directory below the mount locked for as long as it lives, so that nobody takes a
+// mount for a dead one's that is not. Null: the directory cannot be opened or locked, and whoever needs it will say so.
+Result<UniqueFd> LockMountPoint(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string parent = slash == 0 ? "/" : path.substr(0, slash);
+  const UniqueFd above(CloneTree(parent.c_str()));
+  if (!above) return UniqueFd();
+  UniqueFd below(
+      openat(above.get(), path.c_str() + slash + 1, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+  if (!below) return UniqueFd();
+  if (flock(below.get(), LOCK_EX | LOCK_NB) == 0) return below;
+  if (errno != EWOULDBLOCK) return UniqueFd();
+  return Error(ErrorKind::kInvalid, StrCat("mount point ", path,
+                                           ": another leasefsd is serving it: stop that one, or set another `mount`"));
 }
 
 // The parent without symbolic links, and the last component as it is: it may be a dead mount, on which nothing may be
@@ -89,10 +107,15 @@ Status CheckEmpty(const std::string& path) {
                                            "empty it, or set another `mount`"));
 }
 
-Status PrepareMountPoint(const std::string& path) {
+Status MakeMountPoint(const std::string& path) {
   if (path.starts_with("/run/") && mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) {
     return ErrnoError(StrCat("making the mount point ", path), errno, ErrorKind::kInvalid);
   }
+  return Ok();
+}
+
+Status PrepareMountPoint(const std::string& path) {
+  LEASEFS_RETURN_IF_ERROR(MakeMountPoint(path));
   return CheckEmpty(path);
 }
 
@@ -103,10 +126,7 @@ Result<std::string> DeviceNumber(const std::string& path) {
   return top->device;
 }
 
-}  // namespace
-
-Status DetachStaleMounts(const std::string& path) {
-  LEASEFS_ASSIGN_OR_RETURN(real, RealMountPath(path));
+Status DetachMounts(const std::string& real) {
   for (int i = 0; i < kMaxStale; ++i) {
     LEASEFS_ASSIGN_OR_RETURN(table, ReadMountTable());
     auto top = TopMountAt(table, real);
@@ -122,11 +142,22 @@ Status DetachStaleMounts(const std::string& path) {
   return Error(ErrorKind::kInternal, StrCat("mount point ", real, ": too many mounts on top of each other"));
 }
 
+}  // namespace
+
+Status DetachStaleMounts(const std::string& path) {
+  LEASEFS_ASSIGN_OR_RETURN(real, RealMountPath(path));
+  const Result<UniqueFd> lock = LockMountPoint(real);  // for as long as it takes
+  if (!lock.ok()) return lock.error();
+  return DetachMounts(real);
+}
+
 Result<std::unique_ptr<FuseMount>> FuseMount::Create(const std::string& path) {
   LEASEFS_ASSIGN_OR_RETURN(real, RealMountPath(path));
-  LEASEFS_RETURN_IF_ERROR(DetachStaleMounts(real));
+  LEASEFS_RETURN_IF_ERROR(MakeMountPoint(real));
+  LEASEFS_ASSIGN_OR_RETURN(lock, LockMountPoint(real));
+  LEASEFS_RETURN_IF_ERROR(DetachMounts(real));
   LEASEFS_RETURN_IF_ERROR(PrepareMountPoint(real));
-  std::unique_ptr<FuseMount> mount(new FuseMount(real));
+  std::unique_ptr<FuseMount> mount(new FuseMount(real, std::move(lock)));
   LEASEFS_RETURN_IF_ERROR(mount->MakeFilesystem());
   return mount;
 }

@@ -15,8 +15,8 @@ namespace leasefs {
 class FuseMount {
  public:
   // `path` is absolute. Below /run it is made when it is missing (0755 root); it must be an empty directory. A mount of
-  // ours that a dead keeper left there is detached first. kInvalid: the path will not do. Nobody answers the kernel's
-  // INIT yet.
+  // ours that a dead keeper left there is detached first. kInvalid: the path will not do, or another keeper serves it.
+  // Nobody answers the kernel's INIT yet.
   static Result<std::unique_ptr<FuseMount>> Create(const std::string& path);
   ~FuseMount();  // Detach
   FuseMount(const FuseMount&) = delete;
@@ -35,18 +35,19 @@ class FuseMount {
   void Detach();
 
  private:
-  explicit FuseMount(std::string path) : path_(std::move(path)) {}
+  FuseMount(std::string path, UniqueFd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
   Status MakeFilesystem();
   Status Attach(int mount);
 
   const std::string path_;
+  const UniqueFd lock_;  // of the directory below the mount
   UniqueFd device_;
   UniqueFd spare_;      // a second, detached mount: keeps the filesystem alive when the visible one is unmounted
   std::string number_;  // "major:minor" of the filesystem
 };
 
 // Detaches mounts of ours at `path`, as a dead keeper leaves them. kInvalid: the topmost mount is another FUSE
-// filesystem.
+// filesystem, or a keeper that lives serves it.
 Status DetachStaleMounts(const std::string& path);
 
 // A procfs of its own that hides no process, whatever the host's /proc does: a descriptor of its root, for fs to look

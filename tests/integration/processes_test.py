@@ -119,6 +119,21 @@ class Processes(DaemonTest):
         second = subprocess.run([harness.BUILD / "leasefsd", "--config", self.daemon.config], capture_output=True, timeout=20, check=False)
         self.assertNotEqual(second.returncode, 0)
         self.assertTrue(second.stderr)
+
+    def test_a_second_daemon_does_not_take_the_mount_of_one_that_lives(self):
+        elsewhere = self.daemon.dir / "elsewhere.toml"
+        elsewhere.write_text(self.daemon.config.read_text().replace(f'run_directory = "{self.daemon.run}"', f'run_directory = "{self.daemon.dir}/run2"'))
+        device = os.stat(self.daemon.mount).st_dev
+        for arguments in ([], ["--detach"]):
+            second = subprocess.run([harness.BUILD / "leasefsd", "--config", elsewhere, *arguments], capture_output=True, timeout=20, check=False)
+            self.assertNotEqual(second.returncode, 0)
+            self.assertIn(b"another leasefsd is serving it: stop that one, or set another `mount`", second.stderr)
+            self.assertEqual(os.stat(self.daemon.mount).st_dev, device)
+        self.daemon.process.kill()  # its mount stays, and answers nobody
+        self.daemon.process.wait(10)
+        self.daemon.process = None
+        self.daemon.start()
+        self.assertNotEqual(os.stat(self.daemon.mount).st_dev, device)
         self.assertEqual(read_as(ALICE, self.path("web/v/k")), b"value")
 
     def test_reload_by_signal_and_a_bad_file_changes_nothing(self):
