@@ -58,6 +58,30 @@ claim "fs runs as leasefs" children leasefs
 claim "the store runs as leasefs-backend" children leasefs-backend
 claim "every open is in the audit file" eventually grep -q '"path":"web/tls/key".*"outcome"\|"outcome".*"path":"web/tls/key"' /var/log/leasefs/audit.jsonl
 
+read -r port ca </bao/place
+cat >>/etc/leasefs/leasefs.toml <<TOML
+[backend.bao]
+type = "vault"
+address = "https://127.0.0.1:$port"
+ca_file = "$ca"
+auth = { method = "token", token = { file = "/bao/token" } }
+[[tree]]
+path = "app"
+source = "bao:secret/app"
+[[allow]]
+path = "app/**"
+user = ["reader"]
+TOML
+claim "the unit starts with a server as a second backend" systemctl restart leasefs
+from_server() { [ "$(as reader cat /run/leasefs/app/key)" = from-bao ]; }
+claim "what lies on the server is read" from_server
+claim "and what lies in the store" eventually reads reader one
+alone() { [ "$(ip_links "$(pgrep -u leasefs -f '^leasefsd')")" = lo ]; }
+ip_links() { awk -F: 'NR > 2 {gsub(/ /, "", $1); print $1}' "/proc/$1/net/dev" | sort | paste -sd,; }
+claim "fs has no network" alone
+write_config reader
+claim "the unit starts without it" systemctl restart leasefs
+
 write_config other
 claim "a reload is accepted" systemctl reload leasefs
 claim "the new rule holds" eventually reads other one

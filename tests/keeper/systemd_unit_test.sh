@@ -3,6 +3,7 @@
 #
 # Makes a small Debian tree, installs the build into it as `cmake --install` does, boots it with systemd-nspawn and runs
 # systemd_unit_inside.sh there. Nothing is left. Exit status 77: this machine cannot boot a tree (with the reason).
+# A backend of type vault talks to an OpenBao that runs outside of the tree, on loopback.
 set -euo pipefail
 build=$(realpath "$1")
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,8 +15,17 @@ for tool in mmdebstrap systemd-nspawn cmake; do
 done
 [ -c /dev/fuse ] || skip "there is no /dev/fuse"
 
+bao=${LEASEFS_BAO:-$here/../../build/openbao/bao}
+[ -x "$bao" ] || skip "there is no OpenBao: packaging/install-openbao.sh build/openbao"
+
 tree=$(mktemp -d /var/tmp/leasefs-systemd-XXXXXX)
-trap 'rm -rf --one-file-system "$tree"' EXIT
+server=
+finish() {
+  [ -z "$server" ] || { kill "$server"; wait "$server"; } 2>/dev/null || true
+  rm -rf --one-file-system "$tree"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM
 # The packages that bring the libraries of the programs, as a package's dependencies would.
 package_of() { dpkg -S "$1" 2>/dev/null || dpkg -S "${1#/usr}"; }  # dpkg knows a file by the name that its package gave it
 libraries=$(ldd "$build/leasefsd" "$build/leasefs" | awk '$3 ~ /^\// {print $3}' | sort -u | xargs -n1 readlink -f |
@@ -23,6 +33,23 @@ libraries=$(ldd "$build/leasefsd" "$build/leasefs" | awk '$3 ~ /^\// {print $3}'
 mmdebstrap --quiet --variant=minbase --include="systemd,systemd-sysv,dbus,fuse3,procps,$libraries" bookworm "$tree" >"$tree.log" 2>&1 ||
   { tail -5 "$tree.log"; rm -f "$tree.log"; skip "mmdebstrap could not make a tree"; }
 rm -f "$tree.log"
+
+# In memory; its data at secret/ is KV 2. TLS for 127.0.0.1, by an authority of its own.
+mkdir "$tree/bao"
+port=$((20000 + RANDOM % 10000))
+HOME=$tree/bao BAO_DEV_ROOT_TOKEN_ID=root-of-the-test "$bao" server -dev -dev-tls -dev-tls-cert-dir="$tree/bao" -dev-no-store-token \
+  -dev-listen-address="127.0.0.1:$port" >"$tree/bao/log" 2>&1 &
+server=$!
+ca=
+for _ in $(seq 200); do
+  ca=$(find "$tree/bao" -name '*-ca.pem')
+  [ -z "$ca" ] || ! BAO_ADDR=https://127.0.0.1:$port BAO_CACERT=$ca BAO_TOKEN=root-of-the-test "$bao" kv put secret/app key=from-bao >/dev/null 2>&1 || break
+  kill -0 "$server" || { tail -5 "$tree/bao/log"; exit 1; }
+  sleep 0.1
+done
+printf root-of-the-test >"$tree/bao/token"
+chmod 600 "$tree/bao/token"
+echo "$port ${ca#"$tree"}" >"$tree/bao/place"
 
 DESTDIR=$tree cmake --install "$build" >/dev/null
 install -m 755 "$here/systemd_unit_inside.sh" "$tree/inside.sh"
