@@ -25,12 +25,11 @@ const VerbSpec kStop = {
     .name = "stop",
     .summary = "end the daemon, and with --revoke its leases",
     .details =
-        "As SIGTERM and `systemctl stop` do: readers that wait are answered, the mount goes, and leases stay valid, "
-        "for "
-        "the next start to go on with. With --revoke the backends revoke every lease and every token that they hold "
-        "first, for at most 30 seconds; what could not be revoked is in the journal and ends by itself. Returns when "
-        "the "
-        "daemon has begun to stop.",
+        "As SIGTERM and `systemctl stop` do: readers that wait are answered, and the mount goes. Leases stay valid, "
+        "but with on_stop = \"revoke\"; nobody renews them any more, they end by themselves, and the next start logs "
+        "in and mints anew. With --revoke the backends revoke every lease and every token that they "
+        "hold first, for at most 30 seconds; what could not be revoked is in the journal and ends by itself. Returns "
+        "when the daemon has begun to stop.",
     .positionals = {},
     .options = kOptions,
     .run = RunStop,
