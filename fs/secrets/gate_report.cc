@@ -3,6 +3,16 @@
 #include "fs/secrets/secret_gate.h"
 
 namespace leasefs {
+namespace {
+
+// An outage that nobody ran into for so long may be over: no problem that is known. A locked store says when it is open.
+constexpr Duration kOldNews = std::chrono::minutes(5);
+
+bool IsOld(const GateFailure& failure, BootTime now) {
+  return IsOutage(failure.error.kind()) && failure.retry_at != BootTime{} && now - failure.retry_at > kOldNews;
+}
+
+}  // namespace
 
 void SecretGate::AddSecretLocked(uint32_t directory, TreeReport& row) const {
   const NodeRecord& record = nodes_[directory];
@@ -12,6 +22,7 @@ void SecretGate::AddSecretLocked(uint32_t directory, TreeReport& row) const {
     auto failure = failures->find(directory);
     if (failure == failures->end()) continue;
     if (failure->second.error.kind() == ErrorKind::kNotFound && !trees_.IsRoot(directory)) continue;
+    if (IsOld(failure->second, loop_.Now())) continue;
     if (row.problem.empty()) row.problem = failure->second.error.message();
   }
   if (SecretVersionLocked(directory) == 0) return;

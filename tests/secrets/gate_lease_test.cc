@@ -102,6 +102,15 @@ TEST_F(GateLeaseTest, TheOneSecretOfATreeThatIsNotThereIsAProblem) {
   EXPECT_EQ(mount_.OpenNow("db/misspelt", kAlice).error->kind(), ErrorKind::kNotFound);
 }
 
+TEST_F(GateLeaseTest, AnOutageThatNobodyRanIntoForLongIsNoProblemThatIsKnown) {
+  backend_.outage = ErrorKind::kRemote;
+  EXPECT_EQ(Open(), ErrorKindName(ErrorKind::kRemote));
+  loop_.RunFor(minutes(4));
+  EXPECT_EQ(mount_.gate().Report().trees[0].problem, "outage");
+  loop_.RunFor(minutes(2));
+  EXPECT_EQ(mount_.gate().Report().trees[0].problem, "");
+}
+
 TEST_F(GateLeaseTest, S6_TheSizeIsTrueWhileAVersionIsHeldAndNothingBeforeAndAfter) {
   EXPECT_EQ(mount_.StatNow(kPassword, kAlice)->size, 0u);
   EXPECT_EQ(Open(), Version(1));
