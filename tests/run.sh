@@ -44,7 +44,7 @@ build() {  # build PRESET [TARGET…]
   shift
   local ccache=()
   command -v ccache >/dev/null && ccache=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
-  export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+  export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros
   cmake --preset "$preset" "${ccache[@]}" >"build/$preset.log" 2>&1 || { cat "build/$preset.log"; return 1; }
   cmake --build --preset "$preset" ${1+--target} "$@" >"build/$preset.log" 2>&1 || { grep -E 'error|FAILED|warning' -A 12 "build/$preset.log" | head -80; return 1; }
 }
