@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "fs/base/strings.h"
 
@@ -141,6 +142,26 @@ Result<SecretBuffer> Filtered(Filter filter, FilteredValue& value) {
   std::abort();
 }
 
+// A character that begins a text and is not written as it is; size 0: there is none.
+struct Odd {
+  char16_t code = 0;
+  size_t size = 0;
+};
+
+// JSON has more characters as they are than TOML (not DEL) and YAML (which reads some of them as line breaks, or not at
+// all).
+Odd OddAtFront(std::string_view utf8) {
+  constexpr std::pair<std::string_view, char16_t> kOddInYaml[] = {
+      {"\u2028", 0x2028}, {"\u2029", 0x2029}, {"\ufeff", 0xfeff}, {"\ufffe", 0xfffe}, {"\uffff", 0xffff}};
+  auto byte = [&](size_t i) { return static_cast<unsigned char>(utf8[i]); };
+  if (byte(0) < 0x20 || byte(0) == 0x7f || byte(0) == '"' || byte(0) == '\\') return {byte(0), 1};
+  if (byte(0) == 0xc2 && byte(1) < 0xa0) return {byte(1), 2};  // U+0080 to U+009F
+  if (byte(0) < 0xe0) return {};
+  for (const auto& [odd, code] : kOddInYaml)
+    if (utf8.starts_with(odd)) return {code, odd.size()};
+  return {};
+}
+
 }  // namespace
 
 std::optional<Filter> FilterByName(std::string_view name) {
@@ -181,17 +202,22 @@ bool AppendJsonString(SecretBuffer& out, std::string_view text) {
   out.Append("\"");
   size_t plain = 0;  // what was not written yet begins here
   for (size_t i = 0; i < text.size(); ++i) {
-    auto byte = static_cast<unsigned char>(text[i]);
-    if (byte >= 0x20 && byte != 0x7f && byte != '"' && byte != '\\') continue;
+    const Odd odd = OddAtFront(text.substr(i));
+    if (odd.size == 0) continue;
     out.Append(text.substr(plain, i - plain));
-    plain = i + 1;
-    // DEL too, which TOML wants escaped.
-    const std::array<char, 6> number{'\\', 'u', '0', '0', kHexDigits[byte >> 4], kHexDigits[byte & 15]};
-    if (byte == '"') {
+    plain = i + odd.size;
+    i = plain - 1;
+    const std::array<char, 6> number{'\\',
+                                     'u',
+                                     kHexDigits[odd.code >> 12],
+                                     kHexDigits[odd.code >> 8 & 15],
+                                     kHexDigits[odd.code >> 4 & 15],
+                                     kHexDigits[odd.code & 15]};
+    if (odd.code == '"') {
       out.Append("\\\"");
-    } else if (byte == '\\') {
+    } else if (odd.code == '\\') {
       out.Append("\\\\");
-    } else if (byte == '\n') {
+    } else if (odd.code == '\n') {
       out.Append("\\n");
     } else {
       out.Append(std::string_view(number.data(), number.size()));

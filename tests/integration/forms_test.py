@@ -77,9 +77,10 @@ class Forms(DaemonTest):
         self.daemon.put("web/api", token=b"T0")
 
     def test_s7_json_is_an_object_of_all_keys(self):
-        self.daemon.put("web/x", a="ä\"\n\0".encode(), b=b"5")
+        odd = "ä\"\\\n\0" + "".join(map(chr, [*range(0x7f, 0xa1), 0x2028, 0x2029, 0xfeff, 0xfffd, 0xfffe, 0xffff, 0x1f511]))
+        self.daemon.put("web/x", a=odd.encode(), b=b"5")
         text = read_as(ALICE, self.path("web/x/.json"))
-        self.assertEqual(json.loads(text), {"a": "ä\"\n\0", "b": "5"})
+        self.assertEqual(json.loads(text), {"a": odd, "b": "5"})
         self.assertEqual(os.stat(self.path("web/x/.json")).st_size, len(text))
         self.assertEqual(os.getxattr(self.path("web/x/.json"), "user.leasefs.kind"), b"form")
         self.assertEqual(errno_as(BOB, self.path("web/x/.json")), errno.EACCES)

@@ -25,9 +25,18 @@ TEST(FiltersTest, JsonIsAStringWithItsQuotes) {
   EXPECT_EQ(Apply(Filter::kJson, ""), R"("")");
   EXPECT_EQ(Apply(Filter::kJson, "a\"b\\c/d"), R"("a\"b\\c/d")");
   EXPECT_EQ(Apply(Filter::kJson, "\0\x1f\n\r\t\x7f"sv), R"("\u0000\u001F\n\u000D\u0009\u007F")");
-  EXPECT_EQ(Apply(Filter::kJson, "\u00e4\u2028\U0001F511"), "\"\u00e4\u2028\U0001F511\"");
+  EXPECT_EQ(Apply(Filter::kJson, "\u00e4\u20ac\U0001F511"), "\"\u00e4\u20ac\U0001F511\"");
   for (std::string_view bad : {"\xff"sv, "\xc3"sv, "\xed\xa0\x80"sv, "\xc0\x80"sv, "a\xf4\x90\x80\x80"sv}) {
     EXPECT_TRUE(Refuses(Filter::kJson, bad));
+  }
+}
+
+TEST(FiltersTest, S7_JsonIsYamlAndTomlToo) {
+  EXPECT_EQ(Apply(Filter::kJson, "a\x7f\xc2\x80\xc2\x85\xc2\x9f"), R"("a\u007F\u0080\u0085\u009F")");
+  EXPECT_EQ(Apply(Filter::kJson, "\u2028\u2029b\ufeff\ufffe\uffff"), R"("\u2028\u2029b\uFEFF\uFFFE\uFFFF")");
+  for (std::string_view plain :
+       {"~", "\u00a0", "\u00bf", "\u2027", "\u202a", "\ufefe", "\uff00", "\ufffd", "\U0001ffff"}) {
+    EXPECT_EQ(Apply(Filter::kJson, plain), "\"" + std::string(plain) + "\"");
   }
 }
 
