@@ -59,6 +59,10 @@ Result<SecretBuffer> ReadFile(int fd) {
   return content;
 }
 
+bool IsZero(std::span<const std::byte> bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });
+}
+
 Status SyncFolderOf(const std::string& path) {
   std::string folder = path.substr(0, std::max<size_t>(path.rfind('/'), 1));
   UniqueFd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -105,10 +109,10 @@ Status FileLeaseList::ReadPieces(const SecretBuffer& file) {
   rest = rest.subspan(kMagic.size() + kSaltBytes);
   while (rest.size() >= 4) {
     uint32_t size = Reader(rest).U32();
-    if (size > rest.size() - 4) break;  // the last one, half written
+    if (size == 0 || size > rest.size() - 4) break;  // the last one, half written
     std::span<const std::byte> sealed = rest.subspan(4, size);
     Result<SecretBuffer> changes = key_.Open(Aad(pieces_, chain_).Expose(), sealed);
-    if (!changes.ok() && sealed.size() + 4 == rest.size() && pieces_ > 0) break;  // the same
+    if (!changes.ok() && pieces_ > 0 && IsZero(rest.subspan(4 + size))) break;  // the same
     if (!changes.ok() || !Apply(changes->Expose())) return damaged;
     chain_ = Chain(chain_, sealed);
     ++pieces_;

@@ -4,8 +4,9 @@
 //
 // What changes is collected for kGather and appended as one piece that is synced to the disk. Each piece is sealed with
 // its place and all before it, so that none can be changed, moved, left out or put in without being noticed. That the
-// end was cut off cannot be noticed: an older list is still a list, and a piece that a power cut left half written is
-// cut off when the file is opened. When most of it is out of date, it is written anew beside itself and renamed.
+// end was cut off cannot be noticed: an older list is still a list, and a piece that a power cut left half written, be
+// the rest missing or zeros, is cut off when the file is opened. When most of it is out of date, it is written anew
+// beside itself and renamed.
 //
 // A lease of the last kGather before a power cut is not listed: it runs out. Blocks for the disk.
 #pragma once

@@ -137,6 +137,41 @@ TEST_F(LeaseListTest, APowerCutAtAnyByteLeavesAStateThatWas) {
   }
 }
 
+// As a filesystem leaves it that had written the size and not yet the data.
+TEST_F(LeaseListTest, APowerCutThatLeavesZerosLosesTheLastPieceAtMost) {
+  {
+    auto list = Open("a");
+    for (const char* id : {"one", "two"}) {
+      (*list)->Set(id, {Lease(id)});
+      loop_.RunFor(1s);
+    }
+  }
+  const std::string before = Bytes();
+  {
+    auto list = Open("a");
+    (*list)->Set("three", {Lease("three")});
+  }
+  const std::string whole = Bytes();
+  for (const size_t more : {0, 1, 4, 5, 4096}) {
+    for (size_t there = before.size(); there <= whole.size(); ++there) {
+      Write(whole.substr(0, there) + std::string(whole.size() - there + more, '\0'));
+      auto list = Open("b");
+      ASSERT_TRUE(list.ok()) << there << " and zeros: " << list.error().message();
+      std::set<std::string> ids{"one", "two"};
+      if (there == whole.size()) ids.insert("three");
+      EXPECT_EQ(Ids(**list), ids) << there;
+      (*list)->Set("more", {Lease("more")});
+      list->reset();
+      ids.insert("more");
+      EXPECT_EQ(Ids(**Open("c")), ids) << there;
+    }
+  }
+  std::string damaged = whole + std::string(4096, '\0');
+  damaged[before.size() - 1] ^= 1;
+  Write(damaged);
+  EXPECT_EQ(Open("b").error().kind(), ErrorKind::kInvalid) << "it is not the last piece";
+}
+
 TEST_F(LeaseListTest, TheFileDoesNotGrowForEver) {
   auto list = Open("a");
   const std::string end(2000, 'x');
