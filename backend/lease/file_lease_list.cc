@@ -63,6 +63,11 @@ bool IsZero(std::span<const std::byte> bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });
 }
 
+// WallTime::max() is an end too: of a lease that has none.
+bool IsSameEnd(WallTime a, WallTime b) {
+  return std::max(a, b) - std::chrono::seconds(1) <= std::min(a, b);
+}
+
 Status SyncFolderOf(const std::string& path) {
   std::string folder = path.substr(0, std::max<size_t>(path.rfind('/'), 1));
   UniqueFd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -154,9 +159,7 @@ void FileLeaseList::Set(const std::string& secret, std::vector<ListedLease> leas
   for (const std::string& id : gone) Change(id, nullptr);
   for (ListedLease& lease : leases) {
     auto known = entries_.find(lease.id);
-    bool same = known != entries_.end() && known->second.lease.ends <= lease.ends + std::chrono::seconds(1) &&
-                lease.ends <= known->second.lease.ends + std::chrono::seconds(1);
-    if (same) continue;
+    if (known != entries_.end() && IsSameEnd(known->second.lease.ends, lease.ends)) continue;
     Entry entry{std::move(lease), secret, boot_};
     std::string id = entry.lease.id;
     Change(id, &entry);

@@ -172,6 +172,20 @@ TEST_F(LeaseListTest, APowerCutThatLeavesZerosLosesTheLastPieceAtMost) {
   EXPECT_EQ(Open("b").error().kind(), ErrorKind::kInvalid) << "it is not the last piece";
 }
 
+TEST_F(LeaseListTest, ALeaseWithoutAnEndIsWrittenOnce) {
+  auto list = Open("a");
+  const std::vector<ListedLease> leases{{"", "endless", WallTime::max()}};
+  (*list)->Set("db", leases);
+  loop_.RunFor(1s);
+  const std::string written = Bytes();
+  (*list)->Set("db", leases);
+  loop_.RunFor(1s);
+  EXPECT_EQ(Bytes(), written);
+  (*list)->Set("db", {Lease("endless")});
+  loop_.RunFor(1s);
+  EXPECT_NE(Bytes(), written);
+}
+
 TEST_F(LeaseListTest, TheFileDoesNotGrowForEver) {
   auto list = Open("a");
   const std::string end(2000, 'x');
