@@ -288,6 +288,10 @@ class People(VaultTest):
         self.assertIn("kv1 has 2 names", found[1]["message"])
         self.assertIn("it would be allowed", found[2]["message"])
 
+    def test_login_check_finds_no_fault_with_a_batch_token_which_nobody_can_revoke(self):
+        lines, found = self.check([tree("kv", "kv1")], self.approle(role="batch", token_type="batch"))
+        self.assertEqual([entry["ok"] for entry in found], [True, True], lines)
+
     def test_login_check_finds_out_whether_a_mint_would_be_allowed(self):
         mints = [tree("db", "database/creds/other"), tree("tls", "pki/issue/web", params={"common_name": "a.test"})]
         for name, words, expected in (
