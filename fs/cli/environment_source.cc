@@ -121,6 +121,12 @@ Outcome<std::vector<EnvironmentEntry>> ReadEnvironmentFrom(const std::string& pa
   const UniqueFd place(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   struct stat info {};
   if (!place || fstat(place.get(), &info) != 0) return CannotRead("opening " + path, errno);
+  if (Attribute(place.get(), "user.leasefs.scope") == "open") {
+    return Failure{Exit::kLocal, "invalid",
+                   path + ": each open has a lease of its own that ends at its close, so what is read here would be of "
+                          "no use to a program",
+                   "set lease_scope = \"process\" or \"uid\" on its tree"};
+  }
   LEASEFS_ASSIGN_OR_RETURN(
       entries, S_ISDIR(info.st_mode) ? ReadSecretDirectory(place.get(), path) : ReadLines(place.get(), path));
   if (entries.empty()) {

@@ -79,7 +79,7 @@ const VerbSpec kRun = {
         "CMD takes the place of leasefs: `leasefs run --env-from payments/db -- psql`. PATH is absolute, or relative "
         "to the mount. What the environment has already is replaced; of two secrets with one key the later counts. A "
         "key whose name is no identifier, or whose value has a NUL, is an error. Forms and [[file]]s that lie beside "
-        "the keys are left out.\n"
+        "the keys are left out. A tree with lease_scope \"open\" is refused: each key would be of another lease.\n"
         "You need the right to open the files, and each open is recorded as yours.\n"
         "An environment is not a good place for a secret: it is a copy that does not change when the secret does, "
         "every process below CMD inherits it, and whoever may look at /proc/PID/environ reads it. It is for programs "

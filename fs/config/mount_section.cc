@@ -129,15 +129,15 @@ std::optional<Fault> ErrorStyleFault(std::string_view style) {
 }
 
 void ReadLeaseScope(TableReader& table, LeaseScope& scope) {
-  static constexpr std::string_view kScopes[] = {"shared", "uid", "process", "open"};  // in the order of LeaseScope
-  auto fault = [](std::string_view word) -> std::optional<Fault> {
-    if (std::find(std::begin(kScopes), std::end(kScopes), word) != std::end(kScopes)) return std::nullopt;
+  auto find = [](std::string_view word) { return std::ranges::find(kLeaseScopeWords, word); };
+  auto fault = [&](std::string_view word) -> std::optional<Fault> {
+    if (find(word) != std::end(kLeaseScopeWords)) return std::nullopt;
     return Fault{StrCat("is the unknown scope \"", Printable(word, 64), "\""),
                  "write \"shared\", \"uid\", \"process\" or \"open\""};
   };
   std::string word;
   if (!table.ReadString("lease_scope", word, fault)) return;
-  scope = static_cast<LeaseScope>(std::find(std::begin(kScopes), std::end(kScopes), word) - std::begin(kScopes));
+  scope = static_cast<LeaseScope>(find(word) - std::begin(kLeaseScopeWords));
 }
 
 void ReadForms(TableReader& table, FormOptions& forms) {

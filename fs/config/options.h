@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fs/base/limits.h"
@@ -20,6 +21,7 @@ namespace leasefs {
 
 enum class ErrnoStyle : uint8_t { kPrecise, kPosix };  // errors = "precise" | "posix" (S25)
 enum class LeaseScope : uint8_t { kShared, kUid, kProcess, kOpen };  // who shares one credential (S15)
+inline constexpr std::string_view kLeaseScopeWords[] = {"shared", "uid", "process", "open"};
 
 struct LimitOptions {                                   // [limits]
   std::chrono::milliseconds deadline{5000};             // of a request; 100 ms to 15 s (S25)

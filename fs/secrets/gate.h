@@ -100,7 +100,8 @@ class Gate {
                                const std::function<bool(const DirectoryEntry&)>& visit) = 0;
   // access(2): `mask` of R_OK, W_OK, X_OK. Answered by the rules; not an open, so not recorded.
   virtual void Access(const Request& request, NodeId id, int mask, Reply<Done> done) = 0;
-  // "user.leasefs.status" | ".version" | ".expires", and of a file ".kind": "key" | "form" | "file". kNoAttribute for
+  // "user.leasefs.status" | ".version" | ".expires", and of a file ".kind": "key" | "form" | "file". With a lease_scope
+  // also ".scope": "uid" | "process" | "open", and version and expiry are of the caller's own lease. kNoAttribute for
   // others.
   virtual Result<std::string> GetExtendedAttribute(const Request& request, NodeId id, std::string_view name) = 0;
   virtual std::vector<std::string> ListExtendedAttributes(NodeId id) = 0;

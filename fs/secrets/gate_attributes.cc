@@ -72,28 +72,42 @@ std::string SecretGate::StatusTextLocked(uint32_t node) const {
   return "to be asked again at the next open";
 }
 
+const Tree* SecretGate::ScopedTreeLocked(uint32_t node) const {
+  const Tree* tree = derived_.IsFile(node) ? nullptr : trees_.Of(node);
+  return tree != nullptr && tree->options.lease_scope != LeaseScope::kShared ? tree : nullptr;
+}
+
 Result<std::string> SecretGate::GetExtendedAttribute(const Request& request, NodeId id, std::string_view name) {
   Attempt attempt(request);
-  bool hidden = false;
+  bool hidden = false, of_process = false;
   {
     MutexLock lock(mutex_);
     if (!nodes_.Exists(id.node)) return Error(ErrorKind::kNotFound, "");
     hidden = HiddenLocked(id.node);
+    const Tree* scoped = ScopedTreeLocked(id.node);
+    of_process = scoped != nullptr && scoped->options.lease_scope == LeaseScope::kProcess;
   }
   if (hidden) LoadGroups(attempt);
+  if (of_process) LoadProcess(attempt);
   MutexLock lock(mutex_);
   if (ShownOptionsLocked(id.node) == nullptr || !VisibleLocked(attempt, id.node))
     return Error(ErrorKind::kNoAttribute, "");
+  const Tree* scoped = ScopedTreeLocked(id.node);
+  const uint32_t own = scoped == nullptr ? kNoNode : FindInstanceLocked(attempt, *scoped);
   uint32_t secret = nodes_.IsDirectory(id.node) ? id.node : nodes_[id.node].parent;
+  if (own != kNoNode) secret = own;
   if (name == "user.leasefs.status") return StatusTextLocked(id.node);
   if (name == "user.leasefs.version") {
     return std::to_string(derived_.IsFile(id.node) ? nodes_[id.node].version.load() : SecretVersionLocked(secret));
+  }
+  if (name == "user.leasefs.scope" && scoped != nullptr) {
+    return std::string(kLeaseScopeWords[static_cast<size_t>(scoped->options.lease_scope)]);
   }
   if (name == "user.leasefs.kind" && !nodes_.IsDirectory(id.node)) {
     return std::string(derived_.IsFile(id.node) ? "file" : derived_.IsForm(id.node) ? "form" : "key");
   }
   if (name == "user.leasefs.expires") {
-    BootTime end = LeaseEndLocked(id.node);
+    BootTime end = LeaseEndLocked(own == kNoNode ? id.node : own);
     if (end == BootTime{}) return std::string("not read yet");
     if (end == kNever) return std::string("never");
     Duration left = end - loop_.Now();
@@ -107,6 +121,7 @@ std::vector<std::string> SecretGate::ListExtendedAttributes(NodeId id) {
   if (!nodes_.Exists(id.node) || ShownOptionsLocked(id.node) == nullptr) return {};
   std::vector<std::string> names{"user.leasefs.status", "user.leasefs.version", "user.leasefs.expires"};
   if (!nodes_.IsDirectory(id.node)) names.emplace_back("user.leasefs.kind");
+  if (ScopedTreeLocked(id.node) != nullptr) names.emplace_back("user.leasefs.scope");
   return names;
 }
 

@@ -14,6 +14,17 @@ ProcessId ProcessOf(const InstanceRecord& record) {
   return {static_cast<pid_t>(record.first), record.second};
 }
 
+// Nothing: procfs does not know the calling process.
+std::optional<InstanceOwner> OwnerOf(const GateAttempt& attempt, LeaseScope scope) {
+  InstanceOwner owner{scope, attempt.request.caller.uid};
+  if (scope == LeaseScope::kOpen) owner.first = attempt.request.unique;
+  if (scope != LeaseScope::kProcess) return owner;
+  if (!attempt.process || attempt.process->pid == 0) return std::nullopt;
+  owner.first = static_cast<uint64_t>(attempt.process->pid);
+  owner.second = attempt.process->start;
+  return owner;
+}
+
 }  // namespace
 
 void GateCore::EndInstanceLocked(uint32_t directory) {
@@ -71,23 +82,23 @@ void SecretGate::LoadProcess(Attempt& attempt) const {
   attempt.process = process.ok() ? *process : ProcessId();
 }
 
+uint32_t SecretGate::FindInstanceLocked(const Attempt& attempt, const Tree& tree) const {
+  auto owner = OwnerOf(attempt, tree.options.lease_scope);
+  return owner ? instances_.Find(tree.root, *owner) : kNoNode;
+}
+
 Result<uint32_t> SecretGate::InstanceLocked(const Attempt& attempt, const Tree& tree, uint32_t directory) {
   if (directory != tree.root || nodes_[directory].minted == 0) {
     return Error(ErrorKind::kRemote,
                  "lease_scope needs a source that is one secret which is minted, and this is none: correct the source, "
                  "or take lease_scope away");
   }
-  InstanceOwner owner{tree.options.lease_scope, attempt.request.caller.uid};
-  if (owner.scope == LeaseScope::kOpen) owner.first = attempt.request.unique;
-  if (owner.scope == LeaseScope::kProcess) {
-    if (attempt.process->pid == 0) return Error(ErrorKind::kDenied, "procfs does not know the calling process");
-    owner.first = static_cast<uint64_t>(attempt.process->pid);
-    owner.second = attempt.process->start;
-  }
-  uint32_t found = instances_.Find(tree.root, owner);
+  auto owner = OwnerOf(attempt, tree.options.lease_scope);
+  if (!owner) return Error(ErrorKind::kDenied, "procfs does not know the calling process");
+  uint32_t found = instances_.Find(tree.root, *owner);
   if (found != kNoNode) return found;
   ScopedInstances::Bounds bounds{limits_.scoped_leases_per_uid, tree.options.vault.mint_interval};
-  auto made = instances_.Make(tree.root, owner, bounds, loop_.Now());
+  auto made = instances_.Make(tree.root, *owner, bounds, loop_.Now());
   if (made.ok()) RequestPumpLocked();
   return made;
 }

@@ -90,6 +90,8 @@ class SecretGate : public Gate, private GateAnswers {
   void LoadProcess(Attempt& attempt) const;
   // gate_scoped.cc. The hidden directory of the caller's own credential, made if need be.
   Result<uint32_t> InstanceLocked(const Attempt& attempt, const Tree& tree, uint32_t directory) REQUIRES(mutex_);
+  uint32_t FindInstanceLocked(const Attempt& attempt, const Tree& tree) const REQUIRES(mutex_);  // kNoNode: it has none
+  const Tree* ScopedTreeLocked(uint32_t node) const REQUIRES(mutex_);  // null: all share what the node shows
   // After an open came to nothing: what was for it alone.
   void EndInstanceOfOpenLocked(uint64_t unique, uint32_t uid, uint32_t node) REQUIRES(mutex_);
   // A reload: of trees that will not be there, not be scoped so, or show another place.

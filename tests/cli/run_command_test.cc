@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 
 #include "fs/cli/environment_source.h"
@@ -60,6 +63,17 @@ TEST(RunCommandTest, WhatNoEnvironmentCanHoldIsAnErrorThatNamesTheKey) {
               ElementsAre(directory / "b: the key nul has a NUL, which no variable can hold"));
   EXPECT_THAT(ReadFrom(directory / "c"), ElementsAre(directory / "c has no keys"));
   EXPECT_THAT(ReadFrom(directory / "d"), ElementsAre(HasSubstr("No such file or directory")));
+}
+
+TEST(RunCommandTest, S15_ALeaseOfEachOpenIsRefused) {
+  TempDirectory directory;
+  directory.Write("db/A", "1");
+  for (const std::string& path : {directory / "db", directory / "db/A"}) {
+    ASSERT_EQ(setxattr(path.c_str(), "user.leasefs.scope", "open", 4, 0), 0) << std::strerror(errno);
+    EXPECT_THAT(ReadFrom(path), ElementsAre(HasSubstr("each open has a lease of its own")));
+  }
+  ASSERT_EQ(setxattr((directory / "db").c_str(), "user.leasefs.scope", "process", 7, 0), 0);
+  EXPECT_THAT(ReadFrom(directory / "db"), ElementsAre("A=1"));
 }
 
 TEST(RunCommandTest, TheProgramTakesItsPlace) {

@@ -375,6 +375,24 @@ class Dynamic(VaultTest):
         self.assertNotEqual(names[0], names[1])
         wait_for("both are revoked", lambda: not self.held(names[0]) and not self.held(names[1]), 15)
 
+    def test_run_hands_over_one_lease_that_lives_or_refuses(self):
+        path = self.role()
+        self.serve([tree("process", path, lease_scope="process"), tree("uid", path, lease_scope="uid"), tree("open", path, lease_scope="open")])
+        os.chmod(self.daemon.config, 0o644)
+        for scope in ("process", "uid"):
+            script = 'printf "%s\\n%s\\n" "$username" "$password"; read -r line'
+            command = [harness.BUILD / "leasefs", "--config", self.daemon.config, "run", "--env-from", scope, "--", "bash", "-c", script]
+            program = subprocess.Popen(command, user=ALICE, group=ALICE, extra_groups=[], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            credential = [program.stdout.readline().decode().strip() for _ in KEYS]
+            with self.subTest(scope):
+                self.assertTrue(stays(3, lambda c=credential: self.postgres.can_log_in(*c)))
+            program.communicate(b"\n")
+        mark = self.audit.mark()
+        refused = self.daemon.cli("run", "--env-from", "open", "--", "true", uid=ALICE, check=False)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn(b"each open has a lease of its own", refused.stderr)
+        self.assertEqual(self.audit.mints(path, mark), 0)
+
     def test_a_static_role_shows_the_new_password_soon_after_its_rotation_and_mints_nothing(self):
         path = setup.static_role(self.bao, self.postgres, "rotating", "rotuser")
         self.serve(tree("db", path))

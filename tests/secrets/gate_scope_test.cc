@@ -16,6 +16,7 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
@@ -57,6 +58,11 @@ class GateScopeTest : public testing::Test {
     SimRead read = mount_.OpenNow(kPassword, caller);
     Run(milliseconds(10));
     return read.error ? std::string(ErrorKindName(read.error->kind())) : read.bytes;
+  }
+  std::string Attribute(const std::string& name, const Caller& caller = kAlice, const std::string& path = "db") {
+    NodeId id = mount_.StatNow(path, caller)->id;
+    auto value = mount_.gate().GetExtendedAttribute({1, caller, loop_.Now()}, id, "user.leasefs." + name);
+    return value.ok() ? *value : std::string(ErrorKindName(value.error().kind()));
   }
   void Close(const SimRead& open) {
     mount_.Close(open);
@@ -115,6 +121,25 @@ TEST_F(GateUidScopeTest, S6_NothingIsShownOfIt) {
   EXPECT_THAT(*mount_.ListNow("db", kAlice), ElementsAre("password", "username"));
   EXPECT_EQ(mount_.gate().Report().trees[0].files, 2u);
   EXPECT_EQ(mount_.gate().Stat(kPassword)->status, "one lease for each user");
+}
+
+TEST_F(GateUidScopeTest, S15_AttributesAreOfTheCallersOwn) {
+  EXPECT_EQ(Attribute("scope"), "uid");
+  EXPECT_EQ(Attribute("version"), "0");
+  Read(kAlice);
+  backend_.Replace(backend_.minted_paths()[0]);
+  Run(seconds(1));
+  Read(kBob);
+  for (const char* path : {"db", kPassword}) {
+    EXPECT_EQ(Attribute("version", kAlice, path), "2");
+    EXPECT_EQ(Attribute("version", kBob, path), "1");
+    EXPECT_THAT(Attribute("expires", kBob, path), StartsWith("35999"));
+  }
+  EXPECT_THAT(mount_.gate().ListExtendedAttributes(mount_.StatNow("db", kAlice)->id), Contains("user.leasefs.scope"));
+  EXPECT_EQ(Attribute("version", kAlice, "other"), "0");
+  EXPECT_EQ(backend_.mints(), 3u) << "two opens and the replacement";
+  ASSERT_TRUE(mount_.Reload(Configuration(LeaseScope::kShared)).ok());
+  EXPECT_EQ(Attribute("scope"), ErrorKindName(ErrorKind::kNoAttribute));
 }
 
 TEST_F(GateUidScopeTest, S15_ItIsGivenBackWhenItIsIdle) {
@@ -215,6 +240,14 @@ TEST_F(GateProcessScopeTest, S15_ThreadsShareItAndProcessesDoNot) {
   ExpectFreshNames();
 }
 
+TEST_F(GateProcessScopeTest, S15_AttributesAreOfTheCallersOwn) {
+  EXPECT_EQ(Attribute("scope"), "process");
+  Read(kAlice);
+  EXPECT_EQ(Attribute("version", kAlicesOtherThread), "1");
+  EXPECT_EQ(Attribute("version", kAlicesOtherProcess), "0");
+  EXPECT_EQ(Attribute("version", {1000, 1000, 99}), "0") << "procfs does not know it";
+}
+
 TEST_F(GateProcessScopeTest, S15_ItEndsWithTheProcess) {
   Read(kAlice);
   Read(kBob);
@@ -244,6 +277,8 @@ TEST_F(GateOpenScopeTest, S15_EachOpenHasItsOwnAndItsCloseGivesItBack) {
   SimRead first = Open(), second = Open();
   EXPECT_NE(first.bytes, second.bytes);
   EXPECT_EQ(*mount_.ReadAgain(first), first.bytes);
+  EXPECT_EQ(Attribute("scope"), "open");
+  EXPECT_EQ(Attribute("version"), "0");
   Close(first);
   EXPECT_THAT(backend_.forgotten(), ElementsAre(backend_.minted_paths()[0]));
   EXPECT_EQ(*mount_.ReadAgain(second), second.bytes);
