@@ -114,10 +114,8 @@ void Maker::Allow(const std::string& path, const std::set<std::string>& capabili
 }
 
 void Maker::AllowKv1(const std::string& source, const std::string& condition) {
-  if (source.find('/') != std::string::npos) {  // else it is the whole mount, and no secret
-    Allow(source, {"read"}, condition);
-    Allow(source + "/", {"list"}, condition);  // else the rule above is the one for a listing, too
-  }
+  if (source.find('/') != std::string::npos) Allow(source, {"read"}, condition);  // else it is the whole mount
+  Allow(source + "/", {"list"}, condition);  // else a rule for the source itself is the one for a listing, too
   Allow(source + "/*", {"read", "list"}, condition);
 }
 

@@ -118,6 +118,15 @@ TEST(VaultPolicyTest, WhatNobodyTellsIsAllowedAsEitherKvAndAsAnotherEngine) {
   EXPECT_THAT(rules.remarks, ElementsAre(HasSubstr("does not tell what secret/team/web is")));
 }
 
+// The rule for "kv", which is for another engine, would be the one for LIST kv/, too.
+TEST(VaultPolicyTest, AWholeMountThatMayBeKvCanBeListed) {
+  const PolicyRules rules = RulesOf("kv");
+  EXPECT_EQ(Allowed(rules, "kv"), "read?");
+  EXPECT_EQ(Allowed(rules, "kv/"), "list?");
+  EXPECT_EQ(Allowed(rules, "kv/*"), "list read?");
+  EXPECT_EQ(Allowed(rules, "kv/metadata/*"), "list?");
+}
+
 // Of KV version 1 it would be overwritten.
 TEST(VaultPolicyTest, WhatMayBeKvIsNeverWritten) {
   const PolicyRules rules = RulesOf("secret/creds/app");

@@ -155,6 +155,18 @@ class People(VaultTest):
             "database/static-creds/fixed": ["read"], "pki/issue/web": ["update"], "transit/decrypt/box": ["update"], "totp/code/phone": ["read"],
             "identity/oidc/token/job": ["read"]})
 
+    def test_the_printed_policy_of_whole_mounts_is_enough_as_it_is(self):
+        whole = {"one": "kv1", "one-deep": "deep/whole1", "two": "kv2", "two-deep": "deep/whole2"}
+        for path, source in whole.items():  # each by itself: the rules of one could make up for what another lacks
+            with self.subTest(source):
+                auth = self.role_with_only("whole", self.printed(tree(path, source)))
+                mark = self.audit.mark()
+                self.serve(tree(path, source), auth)
+                self.assertEqual(sorted(self.names(path)), ["other", "web"])
+                self.read_all({path: (None, "web/b/c/k")})
+                self.assertEqual(self.denied(mark), [])
+                self.daemon.stop()
+
     def test_a_folder_of_roles(self):
         roles = tree("roles", "database/creds")
         text = self.printed(roles)
