@@ -1,7 +1,9 @@
 // What the server says of tokens: renewal, state, end.
 #include <utility>
 
+#include "backend/vault/engines.h"
 #include "backend/vault/logins.h"
+#include "fs/base/strings.h"
 
 namespace leasefs::vault {
 namespace {
@@ -10,10 +12,13 @@ using lease::Answer;
 using lease::Cause;
 using lease::Failure;
 
-Question AboutSelf(Subject subject, std::string_view what, const SecretBuffer& token) {
+Question AboutSelf(Subject subject, http::Method method, std::string_view what, const SecretBuffer& token) {
   Question question;
   question.subject = std::move(subject);
+  question.subject.path = StrCat(CapabilityFor(http::MethodName(method)), " on ", what);
+  question.method = method;
   question.path = what;
+  if (method == http::Method::kPost) question.body = SecretBuffer::CopyOf("{}");
   question.token = SecretBuffer::CopyOf(token.Expose());
   return question;
 }
@@ -28,9 +33,7 @@ Duration LifeOf(const Members& data) {
 
 void Logins::Renew(const std::string& identity, const SecretBuffer& token, lease::Reply<lease::Renewal> done) {
   Question question =
-      AboutSelf(SubjectOf(identity, Asked::kTokenRenewal), "auth/token/renew-self", token);
-  question.method = http::Method::kPost;
-  question.body = SecretBuffer::CopyOf("{}");
+      AboutSelf(SubjectOf(identity, Asked::kTokenRenewal), http::Method::kPost, "auth/token/renew-self", token);
   const Subject subject = question.subject;
   client_.Ask(std::move(question), [subject, done = std::move(done)](Answer<VaultReply> answer) {
     if (auto* failure = FailureIn(answer)) return done(std::move(*failure));
@@ -47,7 +50,7 @@ void Logins::Renew(const std::string& identity, const SecretBuffer& token, lease
 void Logins::Check(const std::string& identity, const SecretBuffer& token, lease::Reply<lease::TokenState> done) {
   auto held = std::make_shared<SecretBuffer>(SecretBuffer::CopyOf(token.Expose()));
   client_.Ask(
-      AboutSelf(SubjectOf(identity, Asked::kTokenLookup), "auth/token/lookup-self", token),
+      AboutSelf(SubjectOf(identity, Asked::kTokenLookup), http::Method::kGet, "auth/token/lookup-self", token),
       [this, identity, held, done = std::move(done)](Answer<VaultReply> answer) {
         if (auto* failure = FailureIn(answer)) {
           if (failure->cause != Cause::kForbidden) return done(std::move(*failure));
@@ -62,7 +65,7 @@ void Logins::Check(const std::string& identity, const SecretBuffer& token, lease
 void Logins::TellDeadFromDenied(const std::string& identity, const SecretBuffer& token, Failure denied,
                                 lease::Reply<lease::TokenState> done) {
   client_.Ask(
-      AboutSelf(SubjectOf(identity, Asked::kTokenLookup), "sys/internal/ui/mounts", token),
+      AboutSelf(SubjectOf(identity, Asked::kTokenLookup), http::Method::kGet, "sys/internal/ui/mounts", token),
       [denied = std::move(denied), done = std::move(done)](Answer<VaultReply> answer) {
         auto* failure = FailureIn(answer);
         if (failure == nullptr) return done(denied);
@@ -76,9 +79,7 @@ void Logins::TellDeadFromDenied(const std::string& identity, const SecretBuffer&
 
 void Logins::Revoke(const std::string& identity, const SecretBuffer& token, lease::Reply<Done> done) {
   Question question =
-      AboutSelf(SubjectOf(identity, Asked::kTokenRevocation), "auth/token/revoke-self", token);
-  question.method = http::Method::kPost;
-  question.body = SecretBuffer::CopyOf("{}");
+      AboutSelf(SubjectOf(identity, Asked::kTokenRevocation), http::Method::kPost, "auth/token/revoke-self", token);
   client_.Ask(std::move(question), [done = std::move(done)](Answer<VaultReply> answer) {
     if (auto* failure = FailureIn(answer)) return done(std::move(*failure));
     done(Done());

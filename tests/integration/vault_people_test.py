@@ -324,6 +324,11 @@ class People(VaultTest):
             self.assertIn("not known", entry["message"])
             self.assertIn("sys/capabilities-self", entry["message"])
 
+    def test_login_check_says_what_its_token_would_need_to_be_revoked(self):
+        setup.policy(self.bao, "stays", {"kv1/*": ["read", "list"]})
+        lines, _ = self.check(tree("kv", "kv1"), self.approle(["stays"], "stays", token_no_default_policy=True), expected=1)
+        self.assertIn("the token's policy does not allow update on auth/token/revoke-self, or", lines)
+
     def test_login_check_leaves_the_token_of_a_file_alone(self):
         token = setup.token(self.bao, ["app"])
         file = self.secret_file(token)

@@ -394,7 +394,9 @@ TEST_F(LoginsTest, ATokenIsRevoked) {
   On("POST auth/token/revoke-self", 403, Errors("permission denied"));
   EXPECT_FALSE(std::holds_alternative<lease::Failure>(Revoke()));
   EXPECT_FALSE(std::holds_alternative<lease::Failure>(Revoke()));
-  EXPECT_EQ(Failed(Revoke()).cause, Cause::kForbidden);
+  EXPECT_EQ(Words(Revoke()),
+            "forbidden denied: the login (cert at auth/cert): the token's policy does not allow update on "
+            "auth/token/revoke-self, or the token is dead");
 }
 
 }  // namespace
