@@ -106,7 +106,7 @@ Result<PathReport> SecretGate::Stat(const std::string& path) const {
     }
   } else {
     report.backend = tree->options.backend;
-    report.source = trees_.BackendPath(secret);
+    report.source = trees_.SourcePath(secret);
   }
   report.secret_version = SecretVersionLocked(secret);
   report.status = StatusTextLocked(node);
@@ -120,8 +120,9 @@ Result<PathReport> SecretGate::Stat(const std::string& path) const {
   }
   Link* link = FindLinkLocked(report.backend);
   if (link != nullptr && link->report) {
+    const std::string backend_path = trees_.BackendPath(secret);
     for (const protocol::ReportLease& lease : link->report->leases) {
-      if (lease.secret == report.source) report.leases.push_back(lease);
+      if (lease.secret == backend_path) report.leases.push_back(lease);
     }
   }
   if (directory) return report;

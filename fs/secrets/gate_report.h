@@ -55,7 +55,7 @@ struct PathReport {
   std::string path;     // below the mount
   std::string kind;     // "directory", "file"
   std::string backend;  // "" above the trees
-  std::string source;   // backend path of the secret
+  std::string source;   // of the secret, as the configuration names it; of a form or file: the secrets on the mount
   bool minted = false;  // to read it makes something new; only an open does
   bool known = false;   // its bytes are held
   bool too_large = false;

@@ -164,11 +164,18 @@ const Tree* TreeMap::ScopedTreeAbove(std::string_view backend, std::string_view 
 
 std::string TreeMap::BackendPath(uint32_t directory) const {
   const Tree* tree = Of(directory);
-  if (tree == nullptr) return {};
+  return tree == nullptr ? "" : PathFrom(tree->options.BackendRoot(), *tree, directory);
+}
+
+std::string TreeMap::SourcePath(uint32_t directory) const {
+  const Tree* tree = Of(directory);
+  return tree == nullptr ? "" : PathFrom(tree->options.source, *tree, directory);
+}
+
+std::string TreeMap::PathFrom(std::string path, const Tree& tree, uint32_t directory) const {
   std::vector<uint32_t> chain;
-  for (uint32_t node = directory; node != tree->root; node = nodes_[node].parent) chain.push_back(node);
+  for (uint32_t node = directory; node != tree.root; node = nodes_[node].parent) chain.push_back(node);
   std::reverse(chain.begin(), chain.end());
-  std::string path = tree->options.BackendRoot();
   for (uint32_t component : chain) {
     if (!path.empty()) path += '/';
     auto alias = aliases_.find(component);

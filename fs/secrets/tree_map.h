@@ -57,6 +57,8 @@ class TreeMap {
   const Tree* ScopedTreeAbove(std::string_view backend, std::string_view path) const;
   // The backend path that a directory of a tree shows.
   std::string BackendPath(uint32_t directory) const;
+  // The same as a person knows it: below the tree's source, also where the backend knows the tree by its name.
+  std::string SourcePath(uint32_t directory) const;
   // The directories that show a backend path: at most one per tree. Only those whose nodes exist.
   std::vector<uint32_t> DirectoriesFor(std::string_view backend, std::string_view path) const;
   // The nearest existing directories at or above it, within their trees.
@@ -67,6 +69,7 @@ class TreeMap {
   Result<Change::File> AddFile(const FileOptions& file);
   // The directories above trees lead to these and hold nothing else.
   Change PlaceStatic(const std::set<uint32_t>& leading, const std::set<uint32_t>& wanted);
+  std::string PathFrom(std::string path, const Tree& tree, uint32_t directory) const;
   uint32_t WalkBackendPath(const Tree& tree, std::string_view path, bool nearest) const;
 
   NodeTable& nodes_;

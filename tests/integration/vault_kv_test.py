@@ -49,6 +49,13 @@ class Kv(VaultTest):
             self.assertEqual(self.read(f"{secret}/user"), "alice")
             self.assertEqual(os.stat(self.path(f"{secret}/user")).st_size, 5)
 
+    def test_stat_shows_the_source_of_the_configuration_and_the_rest_of_the_path(self):
+        self.serve([tree("t", "kv2/web"), tree("all", "kv1")])
+        for name, source in (("t/a/user", "kv2/web/a"), ("all/web/deep/er/b/x", "kv1/web/deep/er/b"), ("all/web", "kv1/web"), ("t", "kv2/web")):
+            self.names(os.path.dirname(name) or name)
+            self.assertEqual(self.daemon.json("stat", name)["source"], source)
+        self.assertIn(b"vault:kv2/web/a\n", self.daemon.cli("stat", "t/a/user").stdout)
+
     def test_names_are_read_without_a_listing_where_the_policy_gives_none(self):
         setup.policy(self.bao, "unlisted", {"kv1/web/*": ["read"], "kv2/data/web/*": ["read"]})
         self.serve([tree("one", "kv1/web"), tree("two", "kv2/web")], self.approle(["unlisted"], "unlisted"))

@@ -334,6 +334,27 @@ TEST_F(GateLeaseTest, StatusAndStatShowWhatTheBackendTells) {
   EXPECT_EQ(report.links[0].report, told);
 }
 
+class GateLeaseNamedTest : public GateLeaseTest {
+ protected:
+  GateLeaseNamedTest() : GateLeaseTest(Named()) {}
+  static TreeOptions Named() {
+    TreeOptions tree = SimTree("db", "database/creds/app");
+    tree.by_name = true;
+    return tree;
+  }
+};
+
+TEST_F(GateLeaseNamedTest, StatShowsTheSourceOfTheConfigurationWhereTheBackendKnowsTheTreeByItsName) {
+  EXPECT_EQ(Open(), Version(1));
+  protocol::Report told;
+  told.leases = {{"db", loop_.Now(), loop_.Now() + hours(1), true, true, ""}};
+  backend_.Tell(told);
+  loop_.RunFor(seconds(1));
+  EXPECT_EQ(mount_.gate().Stat(kPassword)->source, "database/creds/app");
+  EXPECT_EQ(mount_.gate().Stat("db")->source, "database/creds/app");
+  EXPECT_THAT(mount_.gate().Stat(kPassword)->leases, ElementsAre(told.leases[0]));
+}
+
 class GateLeaseKeepTest : public GateLeaseTest {
  protected:
   GateLeaseKeepTest() : GateLeaseTest(Tree()) { backend_.lease = hours(10); }
