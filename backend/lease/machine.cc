@@ -16,6 +16,12 @@ Error NoSuchTree() {
   return Error(ErrorKind::kNotFound, "no tree of this backend is there");
 }
 
+// S15.
+Error NotMinted() {
+  return Error(ErrorKind::kRemote,
+               "lease_scope is for what is minted, and this is a static value, the same for all: remove lease_scope");
+}
+
 }  // namespace
 
 LeaseMachine::Impl::Impl(Loop& loop, Source& source, SurvivingRecords& records, LeaseList* list)
@@ -158,11 +164,13 @@ void LeaseMachine::Impl::Read(const std::string& secret, ReadReply done) {
   if (!where) return done(NoSuchTree());
   auto held = minted.find(secret);
   if (held != minted.end() && !held->second->abandoned()) return held->second->Read(std::move(done));
-  if (where->tree->scope != Scope::kShared && !where->instance)
-    return done(Error(ErrorKind::kNotFound, "each holder has a credential of its own here (lease_scope)"));
   std::string name = where->instance ? where->tree->name : secret;
   FindPlace(name, *where, lifetime.Guard([this, secret, name, where = *where, done](Result<Place> place) {
     if (!place.ok()) return done(std::move(place).error());
+    const bool scoped = where.tree->scope != Scope::kShared;
+    if (scoped && place->nature == Nature::kStatic) return done(NotMinted());
+    if (scoped && !where.instance)
+      return done(Error(ErrorKind::kNotFound, "each holder has a credential of its own here (lease_scope)"));
     if (place->nature == Nature::kStatic) return ReadStatic(secret, where, done);
     auto now = Resolve(secret);
     if (!now || now->tree != where.tree)

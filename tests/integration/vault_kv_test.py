@@ -56,6 +56,16 @@ class Kv(VaultTest):
             self.assertEqual(self.daemon.json("stat", name)["source"], source)
         self.assertIn(b"vault:kv2/web/a\n", self.daemon.cli("stat", "t/a/user").stdout)
 
+    def test_s15_lease_scope_on_a_static_value_is_eremoteio_and_says_what_to_do(self):
+        for scope in ("uid", "process", "open"):
+            with self.subTest(scope):
+                self.serve([tree("one", "kv1/web/a", lease_scope=scope), tree("two", "kv2/web/a", lease_scope=scope)])
+                for path in ("one", "two"):
+                    as_user(ALICE, lambda file=self.path(f"{path}/user"): os.stat(file).st_size)  # as ls -l does: this asks for the value
+                    self.assertEqual(self.errno(f"{path}/user"), errno.EREMOTEIO)
+                    self.assertIn("remove lease_scope", self.daemon.words(f"{path}/user"))
+                self.daemon.stop()
+
     def test_names_are_read_without_a_listing_where_the_policy_gives_none(self):
         setup.policy(self.bao, "unlisted", {"kv1/web/*": ["read"], "kv2/data/web/*": ["read"]})
         self.serve([tree("one", "kv1/web"), tree("two", "kv2/web")], self.approle(["unlisted"], "unlisted"))

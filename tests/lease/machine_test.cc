@@ -31,6 +31,17 @@ TEST_F(LeaseMachineTest, S6_NamesOfAMintedPlaceMintNothing) {
   EXPECT_EQ(List("nowhere").error().kind(), ErrorKind::kNotFound);
 }
 
+TEST_F(LeaseMachineTest, S15_AStaticValueCannotBeScoped) {
+  options_.trees[1].scope = Scope::kUid;
+  machine_->SetOptions(options_);
+  for (const char* secret : {"kv", "kv/1"}) {
+    const Error error = Read(secret).error();
+    EXPECT_EQ(error.kind(), ErrorKind::kRemote) << secret;
+    EXPECT_NE(error.message().find("remove lease_scope"), std::string::npos) << error.message();
+  }
+  EXPECT_EQ(source_.figures.gets, 0);
+}
+
 TEST_F(LeaseMachineTest, S14_ALeaseIsRenewedAtTwoThirdsAsLongAsTheServerAllows) {
   ASSERT_TRUE(Read("db").ok());
   loop_.RunFor(35min);
