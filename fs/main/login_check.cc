@@ -59,9 +59,11 @@ class FilesInMemory : public vault::CredentialFiles {
   std::map<std::string, Result<SecretBuffer>> texts_;
 };
 
+enum class Outcome : uint8_t { kOk, kWarning, kFailed };
+
 struct Finding {
   std::string backend, identity, tree;  // tree "": of the login
-  bool ok = false;
+  Outcome outcome = Outcome::kFailed;
   std::string words;
 };
 
@@ -84,7 +86,10 @@ class LoginCheck {
   void OnMintRight(const lease::Tree& tree, const Answer<MintRight>& answer);
   void OnNames(const lease::Tree& tree, const Answer<lease::Names>& answer);
   void EndIdentity();
-  void Say(const std::string& tree, bool ok, std::string words);
+  void Say(const std::string& tree, bool ok, std::string words) {
+    Add(tree, ok ? Outcome::kOk : Outcome::kFailed, std::move(words));
+  }
+  void Add(const std::string& tree, Outcome outcome, std::string words);
 
   FdLoop& loop_;
   FilesInMemory& files_;
@@ -132,10 +137,10 @@ Result<std::shared_ptr<const http::TlsPem>> LoginCheck::ReadPem(const vault::Vau
   return std::shared_ptr<const http::TlsPem>(any ? std::move(pem) : nullptr);
 }
 
-void LoginCheck::Say(const std::string& tree, bool ok, std::string words) {
+void LoginCheck::Add(const std::string& tree, Outcome outcome, std::string words) {
   const auto& identities = part_.vault.identities;
   const std::string identity = identity_ == 0 ? "" : identities[identity_ - 1].name;
-  findings_.push_back({part_.name, identity, tree, ok, std::move(words)});
+  findings_.push_back({part_.name, identity, tree, outcome, std::move(words)});
 }
 
 void LoginCheck::NextIdentity() {
@@ -192,7 +197,7 @@ void LoginCheck::OnMintRight(const lease::Tree& tree, const Answer<MintRight>& a
   const std::string minted = StrCat(tree.source, " is minted at the first open, which was not tried");
   if (const auto* failure = std::get_if<Failure>(&answer)) {
     const bool may_not_ask = failure->error.kind() == ErrorKind::kDenied;
-    Say(tree.name, may_not_ask,
+    Add(tree.name, may_not_ask ? Outcome::kWarning : Outcome::kFailed,
         StrCat(minted, "; whether it would be allowed is not known: ", failure->error.message()));
   } else if (const auto& right = std::get<MintRight>(answer); right.allowed) {
     Say(tree.name, true, StrCat(minted, "; it would be allowed"));
@@ -226,11 +231,23 @@ void LoginCheck::EndIdentity() {
   });
 }
 
+const char* Word(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kOk:
+      return "ok";
+    case Outcome::kWarning:
+      return "warning";
+    case Outcome::kFailed:
+      return "FAILED";
+  }
+  return "";
+}
+
 void Print(const std::vector<Finding>& findings, bool json) {
   if (!json) {
     for (const Finding& finding : findings) {
       const std::string who = finding.identity.empty() ? finding.backend : finding.backend + ", " + finding.identity;
-      std::printf("%-7s %s: %s%s\n", finding.ok ? "ok" : "FAILED", who.c_str(),
+      std::printf("%-7s %s: %s%s\n", Word(finding.outcome), who.c_str(),
                   finding.tree.empty() ? "" : StrCat("tree ", finding.tree, ": ").c_str(), finding.words.c_str());
     }
     return;
@@ -240,7 +257,8 @@ void Print(const std::vector<Finding>& findings, bool json) {
     list.push_back({{"backend", finding.backend},
                     {"identity", finding.identity},
                     {"tree", finding.tree},
-                    {"ok", finding.ok},
+                    {"ok", finding.outcome != Outcome::kFailed},
+                    {"warning", finding.outcome == Outcome::kWarning},
                     {"message", finding.words}});
   }
   std::printf("%s\n", nlohmann::json{{"findings", list}}.dump().c_str());
@@ -293,7 +311,7 @@ int CheckLogin(const Arguments& arguments) {
   }
   Print(findings, arguments.json);
   for (const Finding& finding : findings) {
-    if (!finding.ok) return kExitFailure;
+    if (finding.outcome == Outcome::kFailed) return kExitFailure;
   }
   return kExitOk;
 }

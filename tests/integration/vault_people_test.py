@@ -319,7 +319,9 @@ class People(VaultTest):
                     self.assertIn("it would be allowed" if good else f"the policy does not allow it, which needs {wanted}: `leasefs vault-policy`",
                                   entry["message"])
             self.assertEqual(self.audit.mints("pki/issue/web", mark), 0)
-        _, found = self.check(mints, self.role_with_only("unasked", self.printed(mints)))
+        lines, found = self.check(mints, self.role_with_only("unasked", self.printed(mints)))
+        self.assertEqual([line.split()[0] for line in lines.splitlines()], ["ok", "warning", "warning"], lines)
+        self.assertEqual([(entry["ok"], entry["warning"]) for entry in found], [(True, False), (True, True), (True, True)], found)
         for entry in found[1:]:
             self.assertIn("not known", entry["message"])
             self.assertIn("sys/capabilities-self", entry["message"])
