@@ -1,5 +1,6 @@
 #include "backend/vault/vault_source.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "backend/http/json_reader.h"
@@ -62,6 +63,14 @@ std::string QueryOf(const std::map<std::string, std::string>& params) {
 
 std::string LastComponent(const std::string& path) {
   return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
+}
+
+// In an answer of sys/capabilities-self, which names the capabilities of each path.
+bool IsGranted(const Members& data, std::string_view path, std::string_view capability) {
+  const auto words = data.Strings(path);
+  return words && std::ranges::any_of(*words, [&](const SecretBuffer& word) {
+           return word.ExposeText() == capability || word.ExposeText() == "root";
+         });
 }
 
 // A lease's id begins with the path that it was minted at.
@@ -312,16 +321,15 @@ void VaultSource::FindMintRight(const lease::Tree& tree, const SecretBuffer& tok
     Question question = impl_->PostQuestion(subject, "sys/capabilities-self", *held);
     question.body = SecretBuffer::CopyOf("{\"paths\":[");
     http::AppendJsonString(question.body, spot.path);
-    question.body.Append("]}");
+    question.body.Append(",\"sys/leases/renew\",\"sys/leases/revoke\"]}");
     impl_->client.Ask(std::move(question), [subject, capability, path = spot.path, done](Answer<VaultReply> reply) {
       if (auto* failure = FailureIn(reply)) return done(std::move(*failure));
-      MintRight right{.allowed = false, .wanted = StrCat(capability, " on ", path)};
-      const auto words = std::get<VaultReply>(reply).answer.data.Strings("capabilities");
-      if (!words) return done(WrongAnswer(subject, "it names no capabilities"));
-      for (const SecretBuffer& word : *words) {
-        right.allowed = right.allowed || word.ExposeText() == capability || word.ExposeText() == "root";
-      }
-      done(std::move(right));
+      const Members& data = std::get<VaultReply>(reply).answer.data;
+      if (!data.Strings(path)) return done(WrongAnswer(subject, "it names no capabilities"));
+      done(MintRight{.allowed = IsGranted(data, path, capability),
+                     .wanted = StrCat(capability, " on ", path),
+                     .may_renew = IsGranted(data, "sys/leases/renew", "update"),
+                     .may_revoke = IsGranted(data, "sys/leases/revoke", "update")});
     });
   });
 }

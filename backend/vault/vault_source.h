@@ -53,9 +53,10 @@ class VaultSource final : public lease::Source {
   struct MintRight {
     bool allowed = false;
     std::string wanted;  // "update on pki/issue/web"
+    bool may_renew = false, may_revoke = false;  // the leases
   };
-  // Whether the token's policy lets the tree's own place be minted; mints nothing. Asks sys/capabilities-self, which
-  // the policy `default` allows.
+  // Whether the token's policy lets the tree's own place be minted, and leases be renewed and revoked; mints nothing.
+  // Asks sys/capabilities-self, which the policy `default` allows.
   void FindMintRight(const lease::Tree& tree, const SecretBuffer& token, lease::Reply<MintRight> done);
 
  private:

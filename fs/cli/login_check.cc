@@ -57,8 +57,9 @@ const VerbSpec kLoginCheck = {
         "For each identity of each backend of type \"vault\" (or of BACKEND): connects, logs in, and looks at the "
         "place of each tree, without minting anything: whether the policy would allow that is asked of the server. "
         "Then the token is revoked, unless it came from a token file. An identity with a wrapped secret-id is not "
-        "tried, which would use it up. A warning is what could not be found out. The daemon need not run. Exit "
-        "status 0 when all is well or a warning, 1 when something is not.",
+        "tried, which would use it up. A warning is what could not be found out, or what the policy does not allow "
+        "and leasefs can do without. The daemon need not run. Exit status 0 when all is well or a warning, 1 when "
+        "something is not.",
     .positionals = kPositionals,
     .options = {},
     .run = RunLoginCheck,

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "backend/http/curl_library.h"
@@ -86,6 +87,7 @@ class LoginCheck {
   void OnMintRight(const lease::Tree& tree, const Answer<MintRight>& answer);
   void OnNames(const lease::Tree& tree, const Answer<lease::Names>& answer);
   void EndIdentity();
+  void WarnOfLeases();
   void Say(const std::string& tree, bool ok, std::string words) {
     Add(tree, ok ? Outcome::kOk : Outcome::kFailed, std::move(words));
   }
@@ -101,6 +103,7 @@ class LoginCheck {
   std::vector<lease::Tree> trees_;
   size_t identity_ = 0, tree_ = 0;  // the next ones
   lease::Token token_;
+  std::optional<MintRight> right_;  // of the last tree that is minted
 };
 
 void LoginCheck::Start() {
@@ -150,6 +153,7 @@ void LoginCheck::NextIdentity() {
   }
   const IdentityOptions& identity = part_.vault.identities[identity_++];
   tree_ = 0;
+  right_.reset();
   if (!identity.auth.wrapped.empty()) {
     Say("", true, "not tried: its wrapped secret-id would be used up");
     return NextIdentity();
@@ -199,11 +203,14 @@ void LoginCheck::OnMintRight(const lease::Tree& tree, const Answer<MintRight>& a
     const bool may_not_ask = failure->error.kind() == ErrorKind::kDenied;
     Add(tree.name, may_not_ask ? Outcome::kWarning : Outcome::kFailed,
         StrCat(minted, "; whether it would be allowed is not known: ", failure->error.message()));
-  } else if (const auto& right = std::get<MintRight>(answer); right.allowed) {
+    return NextTree();
+  }
+  right_ = std::get<MintRight>(answer);
+  if (right_->allowed) {
     Say(tree.name, true, StrCat(minted, "; it would be allowed"));
   } else {
     Say(tree.name, false,
-        StrCat(minted, "; the policy does not allow it, which needs ", right.wanted,
+        StrCat(minted, "; the policy does not allow it, which needs ", right_->wanted,
                ": `leasefs vault-policy` prints what to allow"));
   }
   NextTree();
@@ -218,7 +225,24 @@ void LoginCheck::OnNames(const lease::Tree& tree, const Answer<lease::Names>& an
   NextTree();
 }
 
+void LoginCheck::WarnOfLeases() {
+  const bool lent = part_.vault.identities[identity_ - 1].auth.method == AuthOptions::Method::kToken;
+  constexpr std::string_view kAdvice = ": `leasefs vault-policy` prints what to allow";
+  if (!right_->may_renew) {
+    Add("", Outcome::kWarning,
+        StrCat("the policy does not allow update on sys/leases/renew: leases are replaced instead of renewed",
+               kAdvice));
+  }
+  if (!right_->may_revoke) {
+    Add("", Outcome::kWarning,
+        StrCat("the policy does not allow update on sys/leases/revoke: leases that idle or lease_scope lets go of run "
+               "out, and on_stop and `leasefs stop --revoke` ",
+               lent ? "revoke nothing" : "end them with the token only", kAdvice));
+  }
+}
+
 void LoginCheck::EndIdentity() {
+  if (right_) WarnOfLeases();
   const IdentityOptions& identity = part_.vault.identities[identity_ - 1];
   if (identity.auth.method == AuthOptions::Method::kToken) return NextIdentity();  // the operator's own
   source_->RevokeToken(identity.name, token_.value, [this](const Answer<Done>& answer) {

@@ -18,6 +18,7 @@ from scripted_server import ScriptedServer, answer
 from vault_harness import VaultTest, at, tree
 
 BLOCK = re.compile(r'(?:# Only if (?P<condition>.*):\n)?path "(?P<path>.*)" \{\n  capabilities = \[(?P<words>.*)\]\n\}\n')
+REVOKE = {"sys/leases/revoke": ["update"]}  # to renew is in the policy `default`
 STRANGE = "s.T0kenOfTheEnvironment"
 
 
@@ -49,7 +50,7 @@ class People(VaultTest):
         key = bao.dir / "user"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
         cls.public_key = key.with_suffix(".pub").read_text().strip()
-        setup.policy(bao, "app", {"kv1/*": ["read", "list"], "database/creds/*": ["read"]})
+        setup.policy(bao, "app", {"kv1/*": ["read", "list"], "database/creds/*": ["read"], **REVOKE})
 
     def trees(self):
         """{path: (tree, a file of it)}: all kinds of engines, told by the configuration and not."""
@@ -310,7 +311,7 @@ class People(VaultTest):
                 ("reads", {"database/creds/*": ["read"], "pki/issue/*": ["read"]}, [True, False]),
                 ("writes", {"database/creds/*": ["update"], "pki/issue/*": ["update"]}, [False, True]),
                 ("denies", {"database/creds/*": ["read"], "database/creds/other": ["deny"], "pki/issue/*": ["create"]}, [False, False])):
-            setup.policy(self.bao, name, words)
+            setup.policy(self.bao, name, words | REVOKE)
             mark = self.audit.mark()
             with self.subTest(name):
                 _, found = self.check(mints, self.approle([name], name), expected=1)
@@ -325,6 +326,27 @@ class People(VaultTest):
         for entry in found[1:]:
             self.assertIn("not known", entry["message"])
             self.assertIn("sys/capabilities-self", entry["message"])
+
+    def test_login_check_warns_of_leases_that_may_not_be_renewed_or_revoked(self):
+        reads = {"database/creds/*": ["read"], "kv1/*": ["read", "list"]}
+        ask = {"sys/capabilities-self": ["update"], "auth/token/revoke-self": ["update"]}
+        trees = [tree("db", "database/creds/app"), tree("db2", "database/creds/app"), tree("kv", "kv1")]
+        for name, words, default, expected in (
+                ("default-only", {}, True, ["revoke"]), ("neither", ask, False, ["renew", "revoke"]),
+                ("renews", ask | {"sys/leases/renew": ["update"]}, False, ["revoke"]), ("revokes", ask | REVOKE, False, ["renew"]),
+                ("both", REVOKE, True, [])):
+            with self.subTest(name):
+                setup.policy(self.bao, name, reads | words)
+                lines, found = self.check(trees, self.approle([name], name, token_no_default_policy=not default))
+                warnings = [entry["message"] for entry in found if entry["warning"]]
+                self.assertEqual([re.search("sys/leases/([a-z]*)", message).group(1) for message in warnings], expected, lines)
+                self.assertEqual([line.split()[0] for line in lines.splitlines()], ["ok"] * 4 + ["warning"] * len(expected), lines)
+        setup.policy(self.bao, "reads-only", reads)
+        _, found = self.check(tree("kv", "kv1"), self.approle(["reads-only"], "reads-only"))
+        self.assertEqual([entry["warning"] for entry in found], [False, False], "nothing is minted")
+        token = setup.token(self.bao, ["reads-only"])
+        lines, _ = self.check(trees, {"method": "token", "token": at(self.secret_file(token))})
+        self.assertIn("revoke nothing", lines)
 
     def test_login_check_says_what_its_token_would_need_to_be_revoked(self):
         setup.policy(self.bao, "stays", {"kv1/*": ["read", "list"]})
