@@ -5,7 +5,7 @@
 namespace leasefs {
 namespace {
 
-// An outage that nobody ran into for so long may be over: no problem that is known. A locked store says when it is open.
+// An outage that nobody ran into for so long may be over: no problem that is known. A locked store says when it opens.
 constexpr Duration kOldNews = std::chrono::minutes(5);
 
 bool IsOld(const GateFailure& failure, BootTime now) {
