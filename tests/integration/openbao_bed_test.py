@@ -190,8 +190,12 @@ class Cluster(unittest.TestCase):
             setup.kv1(bao)
             setup.put1(bao, "a", x="1")
             standby = bao.standbys()[0]
-            status, headers, _ = standby.request("PUT", "kv1/a", {"x": "1"}, token=bao.root, headers={"X-Vault-No-Request-Forwarding": "1"})
-            self.assertEqual((status, headers["Location"]), (307, bao.leader().address + "/v1/kv1/a"))
+
+            def redirect():  # 404 while the standby does not know of the mount yet
+                status, headers, _ = standby.request("PUT", "kv1/a", {"x": "1"}, token=bao.root, headers={"X-Vault-No-Request-Forwarding": "1"})
+                return status != 404 and (status, headers["Location"])
+
+            self.assertEqual(wait_for("the standby knows the mount", redirect), (307, bao.leader().address + "/v1/kv1/a"))
             old = bao.leader()
             bao.kill(old)
             self.assertIsNot(bao.leader(), old)
