@@ -26,8 +26,7 @@ struct HttpClient::Exchange {
   bool redirected = false;
   bool retried_fresh = false;
   bool in_doubt = false;  // an attempt was sent and got no answer
-  Loop::TimerId held_up_timer = Loop::kNoTimer;
-  bool held_up = false;
+  Loop::TimerId held_up_timer = Loop::kNoTimer;  // kNoTimer in flight: it is held up
 
   Loop::TimerId wait_timer = Loop::kNoTimer;  // for Retry-After
   int waits = 0;

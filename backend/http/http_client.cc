@@ -99,7 +99,7 @@ void HttpClient::Cancel(RequestId id) {
   if (exchange->call != 0) {
     transport_->Abort(exchange->call);
     servers_[exchange->server].health.Abandoned(exchange->era);
-    EndAttempt(*exchange);
+    EndAttempt(*exchange, false);
   }
   LeaveLane(id, *exchange);
   Pump();
@@ -230,7 +230,7 @@ void HttpClient::OnDeadline(RequestId id) {
                                                                      : "too many wait")));
   }
   exchange.in_doubt |= transport_->Abort(exchange.call);
-  EndAttempt(exchange);
+  EndAttempt(exchange, false);
   Server& server = servers_[exchange.server];
   server.health.Abandoned(exchange.era);
   // A path may be slow by itself. But where nothing else was answered meanwhile, the server or the connection is stuck.

@@ -90,7 +90,7 @@ class HttpClient {
   void Rejoin(RequestId id, Exchange& exchange);  // after a Retry-After
   void Start(RequestId id, Exchange& exchange, size_t server, bool fresh_connection);
   void OnHeldUp(RequestId id);
-  void EndAttempt(Exchange& exchange);
+  void EndAttempt(Exchange& exchange, bool answered);
   void OnOutcome(RequestId id, Outcome outcome);
   void OnDeadline(RequestId id);
   void Queue(RequestId id, Exchange& exchange);
@@ -118,9 +118,9 @@ class HttpClient {
   size_t preferred_ = 0;
 
   std::map<RequestId, std::unique_ptr<Exchange>> exchanges_;
-  std::deque<RequestId> waiting_;  // for an address, or for a place among max_in_flight
+  std::deque<RequestId> waiting_;                           // for an address, or for a place among max_in_flight
   std::map<std::string, std::deque<RequestId>> held_back_;  // by group, which has no room: never empty
-  Lanes lanes_;                    // what is let in there is one of them
+  Lanes lanes_;                                             // what is let in there is one of them
   InFlight in_flight_;
   RequestId next_request_ = 1;
   Loop::TimerId pump_timer_ = Loop::kNoTimer;

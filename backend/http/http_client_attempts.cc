@@ -31,25 +31,23 @@ void HttpClient::Start(RequestId id, Exchange& exchange, size_t server, bool fre
 void HttpClient::OnHeldUp(RequestId id) {
   Exchange& exchange = *exchanges_.at(id);
   exchange.held_up_timer = Loop::kNoTimer;
-  exchange.held_up = true;
   in_flight_.HeldUp(exchange.request->group);
   Release(exchange.request->group);
   Pump();
 }
 
-void HttpClient::EndAttempt(Exchange& exchange) {
+void HttpClient::EndAttempt(Exchange& exchange, bool answered) {
   exchange.call = 0;
-  loop_.Cancel(std::exchange(exchange.held_up_timer, Loop::kNoTimer));
-  in_flight_.End(exchange.request->group, std::exchange(exchange.held_up, false));
+  const Loop::TimerId timer = std::exchange(exchange.held_up_timer, Loop::kNoTimer);
+  loop_.Cancel(timer);
+  in_flight_.End(exchange.request->group, timer == Loop::kNoTimer, answered);
   Release(exchange.request->group);
 }
 
 void HttpClient::OnOutcome(RequestId id, Outcome outcome) {
   Exchange& exchange = *exchanges_.at(id);
-  EndAttempt(exchange);
+  EndAttempt(exchange, outcome.response.ok());
   if (!outcome.response.ok()) return OnFailure(id, exchange, std::move(outcome));
-  in_flight_.Answered(exchange.request->group);
-  Release(exchange.request->group);
   Server& server = servers_[exchange.server];
   server.health.Succeeded(exchange.era);
   server.last_error.reset();

@@ -30,26 +30,16 @@ void InFlight::HeldUp(const std::string& group) {
   its.suspect |= ++its.held_up >= eighth_;
 }
 
-void InFlight::End(const std::string& group, bool was_held_up) {
+void InFlight::End(const std::string& group, bool was_held_up, bool answered) {
   --all_.inside;
   all_.held_up -= was_held_up ? 1 : 0;
   if (group.empty()) return;
-  Group& its = groups_.at(group);
+  const auto found = groups_.find(group);
+  Group& its = found->second;
   --its.inside;
   its.held_up -= was_held_up ? 1 : 0;
-  Tidy(group);
-}
-
-void InFlight::Answered(const std::string& group) {
-  const auto found = groups_.find(group);
-  if (found == groups_.end()) return;
-  found->second.suspect = false;
-  Tidy(group);
-}
-
-void InFlight::Tidy(const std::string& group) {
-  const auto found = groups_.find(group);
-  if (found->second.inside == 0 && !found->second.suspect) groups_.erase(found);
+  its.suspect &= !answered;
+  if (its.inside == 0 && !its.suspect) groups_.erase(found);
 }
 
 }  // namespace leasefs::http

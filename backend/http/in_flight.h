@@ -27,8 +27,7 @@ class InFlight {
 
   void Begin(const std::string& group);
   void HeldUp(const std::string& group);
-  void End(const std::string& group, bool was_held_up);
-  void Answered(const std::string& group);  // after its End
+  void End(const std::string& group, bool was_held_up, bool answered);
 
  private:
   struct Group {
@@ -36,7 +35,6 @@ class InFlight {
     size_t held_up = 0;
     bool suspect = false;
   };
-  void Tidy(const std::string& group);
 
   const size_t places_;
   const size_t eighth_;  // never less than one

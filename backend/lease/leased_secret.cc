@@ -188,6 +188,8 @@ void LeasedSecret::LeaveToItsEnd(Lease lease) {
 void LeasedSecret::Discard(Lease lease) {
   lease.revoke = true;
   LeaveToItsEnd(std::move(lease));
+  Save();
+  RevokeDue();
 }
 
 bool LeasedSecret::RevokesOnForget() const {

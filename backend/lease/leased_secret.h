@@ -90,7 +90,7 @@ class LeasedSecret {
   void Adopt(Lease lease, std::vector<protocol::Field> fields);
   void PutOff(Lease lease);
   void LeaveToItsEnd(Lease lease);
-  void Discard(Lease lease);  // nobody was given it
+  void Discard(Lease lease);  // nobody was given it: it is revoked
   std::optional<Failure> UnfitForUse(const Lease& lease) const;
   Failure EndsTooSoon(BootTime end) const;
   Error WhyNotMinted() const;  // before mint_not_before

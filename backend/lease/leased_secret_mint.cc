@@ -156,16 +156,11 @@ void LeasedSecret::OnGranted(Grant grant) {
   lease.ends = grant.ends;
   lease.renewable = grant.renewable && !lease.id.empty() && grant.life > Duration::zero();
   if (revoke_everything_ || (!record_.in_use && RevokesOnForget())) {
-    lease.revoke = true;
-    LeaveToItsEnd(std::move(lease));
-    Save();
-    RevokeDue();
+    Discard(std::move(lease));
     return FailAll(Error(ErrorKind::kRevoked, "it was given back before it came"));
   }
   if (mint_abandonments_ != abandonments_) {
     Discard(std::move(lease));
-    Save();
-    RevokeDue();
     return ServeOrMint();
   }
   Adopt(std::move(lease), std::move(grant.fields));
@@ -174,8 +169,7 @@ void LeasedSecret::OnGranted(Grant grant) {
 void LeasedSecret::Adopt(Lease lease, std::vector<protocol::Field> fields) {
   if (std::optional<Failure> unfit = UnfitForUse(lease)) {
     Discard(std::move(lease));
-    MintFailed(*unfit);
-    return RevokeDue();
+    return MintFailed(*unfit);
   }
   if (record_.current && !record_.current->computed() && LastEndOf(lease) <= LastEndOf(record_.current->lease)) {
     return PutOff(std::move(lease));
@@ -208,8 +202,6 @@ void LeasedSecret::PutOff(Lease lease) {
   if (lease.OwnEnd() <= LastEndOf(held)) replace_not_before_ = LastEndOf(held) - lease.OwnLife() / 20 * 19;
   record_.mint_not_before = context_.Now() + mint_backoff_.Next(context_.loop.random());
   Discard(std::move(lease));
-  Save();
-  RevokeDue();
   ServeOrMint();
 }
 

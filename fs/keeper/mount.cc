@@ -156,7 +156,7 @@ Result<std::unique_ptr<FuseMount>> FuseMount::Create(const std::string& path) {
   LEASEFS_RETURN_IF_ERROR(MakeMountPoint(real));
   LEASEFS_ASSIGN_OR_RETURN(lock, LockMountPoint(real));
   LEASEFS_RETURN_IF_ERROR(DetachMounts(real));
-  LEASEFS_RETURN_IF_ERROR(PrepareMountPoint(real));
+  LEASEFS_RETURN_IF_ERROR(CheckEmpty(real));
   std::unique_ptr<FuseMount> mount(new FuseMount(real, std::move(lock)));
   LEASEFS_RETURN_IF_ERROR(mount->MakeFilesystem());
   return mount;

@@ -85,7 +85,8 @@ Result<std::string> SecretGate::GetExtendedAttribute(const Request& request, Nod
     if (!nodes_.Exists(id.node)) return Error(ErrorKind::kNotFound, "");
     hidden = HiddenLocked(id.node);
     const Tree* scoped = ScopedTreeLocked(id.node);
-    of_process = scoped != nullptr && scoped->options.lease_scope == LeaseScope::kProcess;
+    const bool of_lease = name == "user.leasefs.version" || name == "user.leasefs.expires";
+    of_process = of_lease && scoped != nullptr && scoped->options.lease_scope == LeaseScope::kProcess;
   }
   if (hidden) LoadGroups(attempt);
   if (of_process) LoadProcess(attempt);

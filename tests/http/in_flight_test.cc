@@ -24,7 +24,7 @@ TEST(InFlightTest, WhatIsHeldUpDoesNotCountUpToThreeTimesThePlaces) {
   requests.HeldUp("");
   EXPECT_TRUE(requests.IsFull());
   EXPECT_EQ(requests.count(), 8U);
-  requests.End("", true);
+  requests.End("", true, false);
   EXPECT_FALSE(requests.IsFull());
 }
 
@@ -40,10 +40,9 @@ TEST(InFlightTest, AGroupThatIsHeldUpKeepsToAnEighthUntilAnAnswer) {
   EXPECT_EQ(requests.RoomOf("kv"), 0U);
   EXPECT_EQ(requests.RoomOf("pki"), kNoBound);
   EXPECT_EQ(requests.RoomOf(""), kNoBound);
-  for (int i = 0; i < 16; ++i) requests.End("kv", true);
+  for (int i = 0; i < 16; ++i) requests.End("kv", true, false);
   EXPECT_EQ(requests.RoomOf("kv"), 0U) << "none was answered";
-  requests.End("kv", false);
-  requests.Answered("kv");
+  requests.End("kv", false, true);
   requests.Begin("kv");
   requests.Begin("kv");
   EXPECT_EQ(requests.RoomOf("kv"), kNoBound);
@@ -53,14 +52,12 @@ TEST(InFlightTest, ASuspectStaysOneWhenNothingOfItIsUnderWay) {
   InFlight requests(1);
   requests.Begin("kv");
   requests.HeldUp("kv");
-  requests.End("kv", true);
+  requests.End("kv", true, false);
   EXPECT_EQ(requests.RoomOf("kv"), 1U);
   requests.Begin("kv");
   EXPECT_EQ(requests.RoomOf("kv"), 0U);
-  requests.End("kv", false);
-  requests.Answered("kv");
+  requests.End("kv", false, true);
   EXPECT_EQ(requests.RoomOf("kv"), kNoBound);
-  requests.Answered("unknown");
 }
 
 }  // namespace

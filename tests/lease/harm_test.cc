@@ -11,10 +11,12 @@ namespace {
 
 class LeaseHarmTest : public MachineFixture {
  protected:
-  void LendTokens(Duration life) {
-    source_.on_login = [this, life](auto&&...) {
+  void LendTokens(Duration life) { GiveTokens(life, true); }
+  // Zero: without an end.
+  void GiveTokens(Duration life, bool lent) {
+    source_.on_login = [this, life, lent](auto&&...) {
       Token token = source_.NewToken();
-      token.lent = true;
+      token.lent = lent;
       token.life = life;
       token.renewable = false;
       return token;
@@ -23,12 +25,7 @@ class LeaseHarmTest : public MachineFixture {
 };
 
 TEST_F(LeaseHarmTest, S18_AMinTtlThatNoLoginCanKeepCausesNoLoginsWithoutEnd) {
-  source_.on_login = [&](auto&&...) {
-    Token token = source_.NewToken();
-    token.life = 20s;
-    token.renewable = false;
-    return token;
-  };
+  GiveTokens(20s, false);
   for (Duration min_ttl : {Duration(19s), Duration(20s), Duration(30s)}) {
     db().min_ttl = min_ttl;
     machine_->SetOptions(options_);
